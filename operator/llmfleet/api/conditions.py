@@ -1,0 +1,95 @@
+"""Condition types and their reasons: a closed enumeration that is part of the API.
+
+Each reason carries the sentence that documents it; `operator/README.md` prints this table.
+"""
+
+from enum import StrEnum
+
+
+class ConditionType(StrEnum):
+    """What a condition is about. Independent of one another; set from the operator's first visit on."""
+
+    READY = "Ready"
+    AVAILABLE = "Available"
+    PROGRESSING = "Progressing"
+    SPEC_VALID = "SpecValid"
+    SCALING_ACTIVE = "ScalingActive"
+
+
+class Reason(StrEnum):
+    """Why a condition is what it is."""
+
+    # Ready
+    AVAILABLE = "Available"
+    STARTING = "Starting"
+    ROLLING_OUT = "RollingOut"
+    DEGRADED = "Degraded"
+    INVALID = "Invalid"
+    SUSPENDED = "Suspended"
+    # Available
+    MINIMUM_READY = "MinimumReady"
+    NONE_READY = "NoneReady"
+    # Progressing
+    COMPLETE = "Complete"
+    UNSCHEDULABLE = "Unschedulable"
+    PULLING_IMAGE = "PullingImage"
+    LOADING = "Loading"
+    DRAINING = "Draining"
+    STUCK = "Stuck"
+    # SpecValid
+    VALID = "Valid"
+    VALID_WITH_WARNINGS = "ValidWithWarnings"
+    NOT_READABLE = "NotReadable"
+    PROFILE_NOT_FOUND = "ProfileNotFound"
+    IMAGE_NOT_ALLOWED = "ImageNotAllowed"
+    FORBIDDEN = "Forbidden"
+    NAME_CONFLICT = "NameConflict"
+    TOO_MANY_GPUS = "TooManyGPUs"
+    REFUSED_BY_CLUSTER = "RefusedByCluster"
+    # ScalingActive
+    SCALING = "Scaling"
+    HELD_MISSING_METRICS = "HeldMissingMetrics"
+    HELD_STALE = "HeldStale"
+    HELD_AFTER_RESTART = "HeldAfterRestart"
+    AT_MAXIMUM = "AtMaximum"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    INSUFFICIENT_GPU = "InsufficientGPU"
+    REPLICAS_OWNED_ELSEWHERE = "ReplicasOwnedElsewhere"
+    DISABLED = "Disabled"
+
+
+SENTENCES: dict[Reason, str] = {
+    Reason.AVAILABLE: "The spec is applied and as many replicas as wanted answer.",
+    Reason.STARTING: "Replicas are starting; none of an earlier spec is involved.",
+    Reason.ROLLING_OUT: "A changed spec is on its way; replicas of the earlier one still serve.",
+    Reason.DEGRADED: "Fewer replicas answer than wanted.",
+    Reason.INVALID: "The spec cannot be applied; SpecValid says why. What ran before still runs.",
+    Reason.SUSPENDED: "spec.suspend is true: there are no pods.",
+    Reason.MINIMUM_READY: "At least one replica answers requests.",
+    Reason.NONE_READY: "No replica answers requests.",
+    Reason.COMPLETE: "No rollout or start is under way.",
+    Reason.UNSCHEDULABLE: "A pod waits for a node: no free GPU, or no node that fits.",
+    Reason.PULLING_IMAGE: "A pod waits for its image.",
+    Reason.LOADING: "The engine downloads or loads the model, compiles, or warms up.",
+    Reason.DRAINING: "Replicas that are no longer wanted finish their requests.",
+    Reason.STUCK: "A rollout or start does not get on; the message has the cause.",
+    Reason.VALID: "Nothing in the spec is known to fail.",
+    Reason.VALID_WITH_WARNINGS: "The spec is applied, but something in it is known to be risky.",
+    Reason.NOT_READABLE: "A stored object that today's rules would refuse; what ran before still runs.",
+    Reason.PROFILE_NOT_FOUND: "gpu.profile names no profile of the operator's settings.",
+    Reason.IMAGE_NOT_ALLOWED: "engine.image is not among the images that the operator's settings allow.",
+    Reason.FORBIDDEN: "engine.extraArgs or engine.env holds something that a field owns or that is unsafe.",
+    Reason.NAME_CONFLICT: "An object of somebody else has the name of a child; it is not taken over.",
+    Reason.TOO_MANY_GPUS: "A replica asks for more GPUs than a node of the profile has.",
+    Reason.REFUSED_BY_CLUSTER: "The API server refuses a child object; the message has its words.",
+    Reason.SCALING: "Replicas follow the load.",
+    Reason.HELD_MISSING_METRICS: "A ready replica gives no usable metrics: replicas are not taken away.",
+    Reason.HELD_STALE: "Metrics of a ready replica are too old or frozen: replicas are not taken away.",
+    Reason.HELD_AFTER_RESTART: "The operator has not watched for a whole delay yet: replicas are not taken away.",
+    Reason.AT_MAXIMUM: "More replicas are wanted than scaling.maxReplicas allows.",
+    Reason.QUOTA_EXCEEDED: "More replicas are wanted than the namespace's quota allows.",
+    Reason.INSUFFICIENT_GPU: "More replicas are wanted than there are free GPUs.",
+    Reason.REPLICAS_OWNED_ELSEWHERE: "Somebody else keeps writing spec.replicas: the autoscaler stands back.",
+    Reason.DISABLED: "spec.scaling is absent, or the object is suspended.",
+}
+"""Each reason with the sentence that documents it."""

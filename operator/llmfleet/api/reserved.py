@@ -1,0 +1,133 @@
+"""What a user may not put into engine.extraArgs and engine.env, and what to do instead.
+
+The CRD's rules and the operator's own check (`engine.checks`, which also sees abbreviations) read the same tables.
+Sources: vLLM 0.33.0 `vllm serve --help=all`, vLLM security documentation, and the project's measurements.
+"""
+
+OWNED_FLAGS: dict[str, str] = {
+    "--model": "set spec.model.source",
+    "--revision": "set spec.model.revision",
+    "--code-revision": "set spec.model.revision",
+    "--tokenizer-revision": "set spec.model.revision",
+    "--served-model-name": "set spec.model.servedNames",
+    "--trust-remote-code": "set spec.model.trustRemoteCode",
+    "--no-trust-remote-code": "set spec.model.trustRemoteCode",
+    "--hf-token": "set spec.model.tokenSecretRef",
+    "--dtype": "set spec.engine.dtype",
+    "--quantization": "set spec.engine.quantization",
+    "-q": "set spec.engine.quantization",
+    "--gpu-memory-utilization": "set spec.engine.gpuMemoryUtilization",
+    "--device-memory-utilization": "set spec.engine.gpuMemoryUtilization",
+    "--max-model-len": "set spec.engine.maxModelLen",
+    "--max-num-seqs": "set spec.engine.maxNumSeqs",
+    "--max-num-batched-tokens": "set spec.engine.maxNumBatchedTokens",
+    "--tensor-parallel-size": "set spec.gpu.tensorParallelSize",
+    "-tp": "set spec.gpu.tensorParallelSize",
+    "--shutdown-timeout": "set spec.drain.timeoutSeconds",
+    "--api-key": "set spec.access.apiKeySecretRef (argv can be read by anyone on the node)",
+    "--host": "leave it out: the operator sets it",
+    "--port": "leave it out: the Service and the probes use port 8000",
+    "--uds": "leave it out: the Service and the probes use port 8000",
+    "--root-path": "leave it out: the probes use the root path",
+    "--download-dir": "leave it out: the operator mounts the cache",
+}
+"""Flag -> what to do instead. A typed field of the spec, or the operator itself, owns each of them."""
+
+PARALLEL_FLAGS: tuple[str, ...] = (
+    "--pipeline-parallel-size",
+    "-pp",
+    "--data-parallel-size",
+    "-dp",
+    "--data-parallel-size-local",
+    "-dpl",
+    "--data-parallel-rank",
+    "-dpn",
+    "--data-parallel-start-rank",
+    "-dpr",
+    "--data-parallel-address",
+    "-dpa",
+    "--data-parallel-rpc-port",
+    "-dpp",
+    "--prefill-context-parallel-size",
+    "-pcp",
+    "--nnodes",
+    "-n",
+    "--node-rank",
+    "-r",
+    "--master-addr",
+    "--master-port",
+    "--headless",
+)
+"""Flags that change how many GPUs or nodes a replica needs, which the pod would not ask for."""
+
+UNSAFE_FLAGS: dict[str, str] = {
+    "--config": "a configuration file could set any flag unseen",
+    "--allowed-local-media-path": "requests could read files of the pod",
+    "--enable-prompt-embeds": "requests could crash or take over the engine (CVE-2025-62164)",
+    "--enable-mm-embeds": "requests could crash the engine (CVE-2025-62372)",
+    "--trust-request-chat-template": "requests could run templates of their own",
+    "--trust-request-mm-kwargs": "requests could change how media are processed",
+    "--tool-server": "the engine would call servers that requests choose",
+    "--enable-tokenizer-info-endpoint": "it opens an endpoint without authentication",
+    "--profiler-config": "it opens endpoints without authentication",
+    "--grpc": "it opens a port without authentication",
+    "--grpc-port": "it opens a port without authentication",
+    "--middleware": "it imports code into the API server",
+    "--logits-processors": "it imports code into the engine",
+    "--tool-parser-plugin": "it imports code into the API server",
+    "--reasoning-parser-plugin": "it imports code into the API server",
+    "--worker-cls": "it imports code into the engine",
+    "--worker-extension-cls": "it imports code into the engine",
+    "--ssl-keyfile": "the probes and the Service speak HTTP; end TLS in front of it",
+    "--ssl-certfile": "the probes and the Service speak HTTP; end TLS in front of it",
+    "--ssl-ca-certs": "the probes and the Service speak HTTP; end TLS in front of it",
+}
+"""Flag -> why it is refused."""
+
+BLINDING_FLAGS: tuple[str, ...] = ("--disable-log-stats", "--no-enable-log-stats")
+"""Flags that take every vllm: metric away, and so autoscaling and hang detection."""
+
+RESERVED_ENV_PREFIXES: tuple[str, ...] = (
+    "LD_",
+    "PYTHON",
+    "NVIDIA_",
+    "CUDA_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "KUBERNETES_",
+    "HF_",
+    "HUGGING_FACE_HUB_TOKEN",
+    "HOME",
+    "PATH",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "XDG_",
+    "TRITON_CACHE_DIR",
+    "TORCHINDUCTOR_",
+    "FLASHINFER_WORKSPACE",
+    "PROMETHEUS_MULTIPROC_DIR",
+    "VLLM_API_KEY",
+    "VLLM_ALLOW_",
+    "VLLM_CACHE_ROOT",
+    "VLLM_CONFIG_ROOT",
+    "VLLM_HOST_IP",
+    "VLLM_KEEP_ALIVE_ON_ENGINE_DEATH",
+    "VLLM_PLUGINS",
+    "VLLM_PORT",
+    "VLLM_RPC_BASE_PATH",
+    "VLLM_SERVER_DEV_MODE",
+    "VLLM_WORKER_MULTIPROC_METHOD",
+)
+"""Prefixes of environment names that the operator owns, or that would run code or open endpoints."""
+
+
+def refused_flags() -> dict[str, str]:
+    """Every refused flag, with the rest of the sentence that explains the refusal."""
+    parallel = "it changes how many GPUs a replica needs; set spec.gpu.tensorParallelSize"
+    blinding = "without the engine's statistics neither scaling nor hang detection can work"
+    return (
+        {flag: f"is owned by a field: {instead}" for flag, instead in OWNED_FLAGS.items()}
+        | {flag: f"is refused: {parallel}" for flag in PARALLEL_FLAGS}
+        | {flag: f"is refused: {why}" for flag, why in UNSAFE_FLAGS.items()}
+        | {flag: f"is refused: {blinding}" for flag in BLINDING_FLAGS}
+    )

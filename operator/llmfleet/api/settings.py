@@ -1,0 +1,122 @@
+"""The administrator's settings: which images and GPUs tenants may use, and how often the autoscaler looks.
+
+One YAML file, camelCase like the API; read once at start, passed on by argument. Unknown keys are errors here (the
+administrator is told of a typo), unlike in stored objects.
+"""
+
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from llmfleet.api.v1alpha1 import DNS_LABEL, ResourcesSpec
+
+
+class SettingsModel(BaseModel):
+    """camelCase, immutable, strict about unknown keys."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+
+class EngineSettings(SettingsModel):
+    """Which engine images tenants may run."""
+
+    default_image: str = "vllm/vllm-openai:v0.32.0"
+    """Image of every LLMDeployment that names none; always allowed."""
+    allowed_images: list[str] = []
+    """Shell-style patterns (*, ?, [..]) on the whole image reference; what none matches is refused."""
+    versions: dict[str, str] = {}
+    """Pattern -> vLLM version, for images whose tag is not a version."""
+    image_pull_policy: str = Field(default="IfNotPresent", pattern="^(Always|IfNotPresent|Never)$")
+    """Pull policy of the engine container."""
+    extra_env: dict[str, str] = {}
+    """Environment of every engine, such as HF_ENDPOINT or a proxy."""
+
+    def allows(self, image: str) -> bool:
+        """Whether tenants may run this image."""
+        return image == self.default_image or any(fnmatchcase(image, pattern) for pattern in self.allowed_images)
+
+
+class Toleration(SettingsModel):
+    """A toleration as in a pod."""
+
+    key: str = ""
+    operator: str = Field(default="Equal", pattern="^(Equal|Exists)$")
+    value: str = ""
+    effect: str = Field(default="", pattern="^(NoSchedule|PreferNoSchedule|NoExecute)?$")
+    toleration_seconds: int | None = None
+
+
+class GpuProfile(SettingsModel):
+    """A kind of GPU (or, with an empty resourceName, of CPU node) that tenants may choose by name."""
+
+    name: Annotated[str, Field(max_length=63, pattern=DNS_LABEL.replace("[-a-z0-9]", "[-a-z0-9.]"))]
+    """What spec.gpu.profile names."""
+    default: bool = False
+    """Used where spec.gpu.profile is empty; at most one profile."""
+    resource_name: str = "nvidia.com/gpu"
+    """Extended resource that a pod asks for; empty for nodes without accelerators."""
+    memory_gib: Annotated[float, Field(gt=0, alias="memoryGiB")]
+    """Memory of one GPU in GiB, as the driver reports it."""
+    compute_capability: Annotated[str, Field(pattern=r"^([0-9]+\.[0-9])?$")] = ""
+    """CUDA compute capability, such as 9.0; empty where it has no meaning."""
+    gpus_per_node: Annotated[int, Field(ge=1)] = 8
+    """GPUs of one node: the largest tensorParallelSize."""
+    node_selector: dict[str, str] = {}
+    """Node labels."""
+    tolerations: list[Toleration] = []
+    """Tolerations of the engine pods."""
+    price_per_hour: Annotated[float, Field(ge=0)] | None = None
+    """Price of one GPU for one hour, in the reader's currency."""
+    resources: ResourcesSpec = ResourcesSpec()
+    """CPU, memory and disk of the engine container where the object states none; of the pod, not of each GPU."""
+
+
+class ScalingSettings(SettingsModel):
+    """How often the autoscaler looks and decides."""
+
+    scrape_period_seconds: Annotated[float, Field(gt=0)] = 5
+    """Seconds between two looks at an engine's metrics."""
+    scrape_timeout_seconds: Annotated[float, Field(gt=0)] = 2
+    """Seconds after which an engine's answer is given up."""
+    decision_period_seconds: Annotated[float, Field(gt=0)] = 5
+    """Seconds between two decisions."""
+    stale_after_seconds: Annotated[float, Field(gt=0)] = 20
+    """Age in seconds from which a replica's metrics no longer count."""
+
+
+class Settings(SettingsModel):
+    """The whole file."""
+
+    engine: EngineSettings = EngineSettings()
+    """Engine images."""
+    gpu_profiles: list[GpuProfile] = []
+    """Kinds of GPU."""
+    scaling: ScalingSettings = ScalingSettings()
+    """The autoscaler's periods."""
+
+    @model_validator(mode="after")
+    def _profiles_are_told_apart(self) -> Self:
+        names = [profile.name for profile in self.gpu_profiles]
+        if len(names) != len(set(names)):
+            raise ValueError("gpuProfiles: each name may stand only once")
+        if sum(profile.default for profile in self.gpu_profiles) > 1:
+            raise ValueError("gpuProfiles: at most one profile may be the default")
+        return self
+
+    @classmethod
+    def parse(cls, document: dict[str, Any] | None) -> "Settings":
+        """Read the file's content.
+
+        Raises:
+            pydantic.ValidationError: a value out of bounds, or an unknown key.
+        """
+        return cls.model_validate(document or {})
+
+    def profile(self, name: str) -> GpuProfile | None:
+        """The profile of that name, or the default for an empty name; None where there is none."""
+        matches = (p for p in self.gpu_profiles if (p.name == name if name else p.default))
+        return next(matches, None)
