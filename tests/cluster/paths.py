@@ -1,0 +1,29 @@
+"""Where the library keeps what outlives a cluster: built binaries, image store, archives."""
+
+import os
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def cache_folder() -> Path:
+    """The folder that survives from run to run: `$LLMFLEET_CACHE`, else `~/.cache/llmfleet`."""
+    chosen = os.environ.get("LLMFLEET_CACHE")
+    return Path(chosen).resolve() if chosen else Path.home() / ".cache" / "llmfleet"
+
+
+def binary_folder() -> Path:
+    """Where the binaries built from pinned Go modules are."""
+    return cache_folder() / "bin"
+
+
+def binary(name: str) -> Path:
+    """A built binary.
+
+    Raises:
+        FileNotFoundError: it was not built yet.
+    """
+    path = binary_folder() / name
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing; build it with: python -m tests.cluster build {name}")
+    return path
