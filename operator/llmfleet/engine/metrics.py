@@ -1,0 +1,212 @@
+"""What an engine says of itself: the few numbers that the operator needs, read from vLLM's Prometheus page.
+
+First station of the autoscaler: page -> EngineMetrics -> signals -> policy. A page is 52 kB and 630 lines; about twenty
+lines matter, so lines are told apart by name with one dictionary look-up and only those twenty are taken apart
+(tests/bench/bench_metrics.py has the figures). The text comes from a tenant's pod: nothing in it can raise anything but
+PageError, an unknown number is None and never 0, and counts are clamped.
+
+Names and meanings: vLLM `v1/metrics/loggers.py`, 0.7.3 to 0.33.0. KV usage is 0..1 in spite of its name; it was
+`vllm:gpu_cache_usage_perc` until 0.11 and is `vllm:kv_cache_usage_perc` since 0.9.2. There is one series for each
+engine (data-parallel rank); before 0.8.5 there is no `engine` label. Some simulators write counters without `_total`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import isfinite
+
+KV_USAGE = ("vllm:kv_cache_usage_perc", "vllm:gpu_cache_usage_perc")
+RUNNING = ("vllm:num_requests_running",)
+WAITING = ("vllm:num_requests_waiting",)
+WAITING_BY_REASON = "vllm:num_requests_waiting_by_reason"
+PREEMPTIONS = ("vllm:num_preemptions_total", "vllm:num_preemptions")
+PROMPT_TOKENS = ("vllm:prompt_tokens_total", "vllm:prompt_tokens")
+GENERATION_TOKENS = ("vllm:generation_tokens_total", "vllm:generation_tokens")
+PREFIX_CACHE_HITS = ("vllm:prefix_cache_hits_total", "vllm:gpu_prefix_cache_hits_total", "vllm:prefix_cache_hits")
+STEPS = ("vllm:iteration_tokens_total_count",)
+STEP_TOKENS = ("vllm:iteration_tokens_total_sum",)
+FINISHED = ("vllm:request_success_total", "vllm:request_success")
+CACHE_CONFIG = "vllm:cache_config_info"
+PROCESS_START = ("process_start_time_seconds",)
+
+_COUNTERS = (PREEMPTIONS, PROMPT_TOKENS, GENERATION_TOKENS, PREFIX_CACHE_HITS, STEPS, STEP_TOKENS, FINISHED)
+WANTED = frozenset({WAITING_BY_REASON, CACHE_CONFIG}.union(KV_USAGE, RUNNING, WAITING, PROCESS_START, *_COUNTERS))
+"""Every name that is read; all other lines are passed over."""
+
+MAX_SERIES = 4096
+"""Most lines of wanted names on a page; 128 engines in one pod would need about 3,000."""
+MAX_REQUESTS = 1e6
+"""Upper clamp of running and waiting requests of one engine."""
+MAX_COUNT = 2.0**53
+"""Upper clamp of counters: beyond it a double no longer counts by ones."""
+
+_LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
+_MAX_DIGITS = 15
+
+Series = dict[str, list[tuple[str, float]]]
+"""Name -> (label text, value) of each of its lines."""
+
+
+class PageError(ValueError):
+    """The page cannot be an engine's: it has more series than any engine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineMetrics:
+    """The numbers of one pod, all its engines together. None is unknown: absent, NaN, infinite, or out of range."""
+
+    kv_usage: float | None = None
+    """KV-cache usage of the fullest engine, 0..1; blocks that only the prefix cache holds count as free."""
+    running: float | None = None
+    """Requests in execution."""
+    waiting: float | None = None
+    """Requests in the queue."""
+    waiting_for_capacity: float | None = None
+    """Those of the queue that wait for KV cache or a batch slot; since vLLM 0.20."""
+    preemptions: float | None = None
+    """Counter: requests thrown out of the KV cache."""
+    prompt_tokens: float | None = None
+    """Counter: prompt tokens, those found in the prefix cache included."""
+    generation_tokens: float | None = None
+    """Counter: tokens generated."""
+    prefix_cache_hits: float | None = None
+    """Counter: prompt tokens found in the prefix cache."""
+    steps: float | None = None
+    """Counter: engine steps that gave output. The heartbeat: /health does not see a hang."""
+    step_tokens: float | None = None
+    """Counter: tokens of those steps."""
+    finished: float | None = None
+    """Counter: requests finished, for whatever reason."""
+    gpu_blocks: int | None = None
+    """KV-cache blocks of all engines together."""
+    block_size: int | None = None
+    """Tokens in a block."""
+    kv_size_tokens: int | None = None
+    """KV-cache tokens of all engines together, as vLLM 0.24 and later state them."""
+    process_start: float | None = None
+    """Unix time of the process's start, seconds."""
+    malformed: int = 0
+    """Lines of wanted names that could not be read."""
+
+    @property
+    def kv_cache_tokens(self) -> int | None:
+        """Tokens that the KV cache holds; before vLLM 0.24 blocks times block size (too much for hybrid models)."""
+        if self.kv_size_tokens is not None:
+            return self.kv_size_tokens
+        if self.gpu_blocks is None or self.block_size is None:
+            return None
+        return self.gpu_blocks * self.block_size
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The gauges that scaling cannot do without and that are unknown here, by vLLM's names."""
+        gauges = ((KV_USAGE, self.kv_usage), (RUNNING, self.running), (WAITING, self.waiting))
+        return tuple(names[0] for names, value in gauges if value is None)
+
+
+def parse(page: str) -> EngineMetrics:
+    """Read an engine's page in the Prometheus text format (0.0.4).
+
+    Raises:
+        PageError: more than MAX_SERIES lines of wanted names.
+    """
+    series, malformed = _collect(page)
+    blocks, block_size, size = _cache_config(series.get(CACHE_CONFIG, []))
+    return EngineMetrics(
+        kv_usage=_usage(_first(series, KV_USAGE)),
+        running=_total(_first(series, RUNNING), most=MAX_REQUESTS),
+        waiting=_total(_first(series, WAITING), most=MAX_REQUESTS),
+        waiting_for_capacity=_total(_with_capacity(series.get(WAITING_BY_REASON, [])), most=MAX_REQUESTS),
+        preemptions=_total(_first(series, PREEMPTIONS)),
+        prompt_tokens=_total(_first(series, PROMPT_TOKENS)),
+        generation_tokens=_total(_first(series, GENERATION_TOKENS)),
+        prefix_cache_hits=_total(_first(series, PREFIX_CACHE_HITS)),
+        steps=_total(_first(series, STEPS)),
+        step_tokens=_total(_first(series, STEP_TOKENS)),
+        finished=_total(_first(series, FINISHED)),
+        gpu_blocks=blocks,
+        block_size=block_size,
+        kv_size_tokens=size,
+        process_start=_total(_first(series, PROCESS_START)),
+        malformed=malformed,
+    )
+
+
+def _collect(page: str) -> tuple[Series, int]:
+    """Pick the lines of wanted names; the second value counts those that cannot be read."""
+    series: Series = {}
+    picked = malformed = 0
+    # The hot loop: one find, one slice and one look-up for each of 630 lines. str.split, not splitlines: the latter
+    # also breaks at characters that a label value may hold.
+    for line in page.split("\n"):
+        brace = line.find("{")
+        name = line[:brace].rstrip() if brace >= 0 else line.partition(" ")[0]
+        if name not in WANTED:
+            continue
+        picked += 1
+        if picked > MAX_SERIES:
+            raise PageError(f"more than {MAX_SERIES} series")
+        read = _sample(line, brace if brace >= 0 else len(name))
+        if read is None:
+            malformed += 1
+        else:
+            series.setdefault(name, []).append(read)
+    return series, malformed
+
+
+def _sample(line: str, after_name: int) -> tuple[str, float] | None:
+    """Label text and value of a line, or None where it is malformed.
+
+    The last brace closes the labels, whatever braces stand in label values: behind it are only value and time.
+    """
+    labels, rest = "", line[after_name:]
+    if rest.startswith("{"):
+        labels, closed, rest = rest[1:].rpartition("}")
+        if not closed:
+            return None
+    words = rest.split()
+    if not 1 <= len(words) <= 2:  # noqa: PLR2004 (value, and perhaps a timestamp)
+        return None
+    try:
+        return labels, float(words[0])
+    except ValueError:
+        return None
+
+
+def _first(series: Series, names: Iterable[str]) -> list[float]:
+    """Values of the first of these names that is on the page."""
+    return next(([value for _, value in series[name]] for name in names if name in series), [])
+
+
+def _with_capacity(lines: list[tuple[str, float]]) -> list[float]:
+    return [value for labels, value in lines if 'reason="capacity"' in labels]
+
+
+def _usage(values: list[float]) -> float | None:
+    """The fullest engine. One engine that gives nonsense makes the pod's usage unknown."""
+    if not values or not all(0.0 <= value <= 1.0 for value in values):
+        return None
+    return max(values)
+
+
+def _total(values: list[float], most: float = MAX_COUNT) -> float | None:
+    """The sum over engines, each clamped to `most`."""
+    if not values or not all(isfinite(value) and value >= 0.0 for value in values):
+        return None
+    return sum(min(value, most) for value in values)
+
+
+def _cache_config(lines: list[tuple[str, float]]) -> tuple[int | None, int | None, int | None]:
+    """Blocks, block size and tokens: the front end states all engines' blocks on each line, but tokens per engine."""
+    configs = [dict(_LABEL.findall(labels)) for labels, _ in lines]
+    blocks = max(_integers(configs, "num_gpu_blocks"), default=None)
+    block_size = max(_integers(configs, "block_size"), default=None)
+    sizes = list(_integers(configs, "kv_cache_size_tokens"))
+    return blocks, block_size, sum(sizes) if sizes else None
+
+
+def _integers(configs: list[dict[str, str]], label: str) -> Iterator[int]:
+    for config in configs:
+        text = config.get(label, "")
+        if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
+            yield int(text)
