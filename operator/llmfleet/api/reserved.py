@@ -127,7 +127,7 @@ def refused_flags() -> dict[str, str]:
     blinding = "without the engine's statistics neither scaling nor hang detection can work"
     return (
         {flag: f"is owned by a field: {instead}" for flag, instead in OWNED_FLAGS.items()}
-        | {flag: f"is refused: {parallel}" for flag in PARALLEL_FLAGS}
+        | dict.fromkeys(PARALLEL_FLAGS, f"is refused: {parallel}")
         | {flag: f"is refused: {why}" for flag, why in UNSAFE_FLAGS.items()}
-        | {flag: f"is refused: {blinding}" for flag in BLINDING_FLAGS}
+        | dict.fromkeys(BLINDING_FLAGS, f"is refused: {blinding}")
     )

@@ -78,7 +78,7 @@ class ScalingStatus(ApiModel):
     """When the replicas were changed last."""
     signals: ScalingSignals | None = None
     """What was seen; refreshed at most once a minute."""
-    history: Annotated[list[ScalingChange], Field(max_length=5), ATOMIC] = []
+    history: Annotated[tuple[ScalingChange, ...], Field(max_length=5), ATOMIC] = ()
     """The last changes, newest first."""
 
 
@@ -114,7 +114,7 @@ class LLMDeploymentStatus(ApiModel):
     """The GPU profile in use."""
     url: Annotated[str, Field(max_length=512)] | None = None
     """Base URL of the OpenAI API inside the cluster."""
-    conditions: Annotated[list[Condition], Field(max_length=16), list_map("type")] = []
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16), list_map("type")] = ()
     """Ready, Available, Progressing, SpecValid and ScalingActive."""
     scaling: ScalingStatus | None = None
     """The autoscaler's view."""

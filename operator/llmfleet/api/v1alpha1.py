@@ -4,10 +4,11 @@ The docstring under a field is its text in `kubectl explain`. Bounds are on ever
 refuses, and they keep the cost of the CEL rules within its budget.
 """
 
+import json
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StrictInt
+from pydantic import ConfigDict, Field, StrictInt
 
 from llmfleet.api.base import ATOMIC, SET, ApiModel, Cel, Extension, list_map, rules
 from llmfleet.api.reserved import RESERVED_ENV_PREFIXES, refused_flags
@@ -20,21 +21,20 @@ PORT = 8000
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _HF = "^(hf://)?[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$"
-_PVC = "^pvc://[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(/[A-Za-z0-9_][A-Za-z0-9._-]{0,127}){0,8}$"
+_PVC = "^pvc://[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$"
 _COMMIT = "^[0-9a-f]{40}$"
 
 
-def _cel_list(items: tuple[str, ...]) -> str:
-    return "[" + ", ".join(f"'{item}'" for item in items) + "]"
+def _cel(value: str | tuple[str, ...] | dict[str, str]) -> str:
+    """A CEL literal; JSON is one."""
+    return json.dumps(value)
 
 
-def _flag(argument: str) -> str:
-    """CEL: the canonical name of the flag in an argument (`--a_b.c=d` is `--a-b`)."""
-    return f"{argument}.split('=', 2)[0].split('.', 2)[0].replace('_', '-')"
-
-
-_REFUSED = "{" + ", ".join(f"'{flag}': '{why}'" for flag, why in refused_flags().items()) + "}"
-_REFUSED_NAMES = _cel_list(tuple(refused_flags()))
+_FLAG = "self.split('=', 2)[0].split('.', 2)[0].replace('_', '-')"
+"""CEL: the canonical name of the flag in an argument (`--a_b.c=d` is `--a-b`)."""
+_REFUSED = _cel(refused_flags())
+_REFUSED_NAMES = _cel(tuple(refused_flags()))
+_RESERVED = _cel(RESERVED_ENV_PREFIXES)
 
 Quantity = Annotated[
     str | StrictInt,
@@ -59,8 +59,8 @@ class SecretKeyRef(ApiModel):
 class ModelSpec(ApiModel):
     """Which model is served, and where its files come from."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             Cel(
                 f"!self.trustRemoteCode || self.source.startsWith('pvc://') || "
                 f"(has(self.revision) && self.revision.matches('{_COMMIT}'))",
@@ -75,7 +75,7 @@ class ModelSpec(ApiModel):
                 "tokenSecretRef has no meaning for a pvc:// source: remove it",
             ),
         )
-    }
+    )
 
     source: Annotated[
         str,
@@ -87,13 +87,15 @@ class ModelSpec(ApiModel):
         ),
     ]
     """hf://ORG/NAME (a bare ORG/NAME means the same), or pvc://CLAIM/PATH."""
-    revision: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")] | None = None
+    revision: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")] | None = (
+        None
+    )
     """Branch, tag or commit of a hub model. Absent: the repository's main branch."""
     served_names: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")]],
+        tuple[Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$")], ...],
         Field(max_length=8),
         SET,
-    ] = []
+    ] = ()
     """Names under which requests may ask for the model; the first labels the metrics. Empty: the object's name."""
     token_secret_ref: SecretKeyRef | None = None
     """Hugging Face token for gated models; given to the engine as HF_TOKEN, never read by the operator."""
@@ -108,10 +110,10 @@ class EnvVar(ApiModel):
         str,
         Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"),
         Cel(
-            f"!{_cel_list(RESERVED_ENV_PREFIXES)}.exists(p, self.startsWith(p))",
+            f"!{_RESERVED}.exists(p, self.startsWith(p))",
             "this environment variable is set by the operator, or would load code or open endpoints: remove it",
             f"self + ' is refused: names that start with ' + "
-            f"{_cel_list(RESERVED_ENV_PREFIXES)}.filter(p, self.startsWith(p))[0] + "
+            f"{_RESERVED}.filter(p, self.startsWith(p))[0] + "
             "' are set by the operator, or would load code or open endpoints'",
         ),
     ]
@@ -132,14 +134,15 @@ class Dtype(StrEnum):
 class EngineSpec(ApiModel):
     """How vLLM is run. What is absent is left to vLLM."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             Cel(
-                "!has(self.maxNumSeqs) || !has(self.maxNumBatchedTokens) || self.maxNumBatchedTokens >= self.maxNumSeqs",
+                "!has(self.maxNumSeqs) || !has(self.maxNumBatchedTokens) || "
+                "self.maxNumBatchedTokens >= self.maxNumSeqs",
                 "maxNumBatchedTokens must be at least maxNumSeqs: vLLM refuses to start otherwise",
             )
         )
-    }
+    )
 
     image: Annotated[str, Field(max_length=512, pattern=r"^([a-z0-9][A-Za-z0-9._:/@-]*)?$")] = ""
     """Container image with vLLM. Empty: the default of the operator's settings, which also say what is allowed."""
@@ -167,22 +170,27 @@ class EngineSpec(ApiModel):
     max_num_batched_tokens: Annotated[int, Field(ge=1, le=1048576)] | None = None
     """Most tokens in one engine step. Absent: vLLM's choice for the GPU."""
     extra_args: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=1024)]],
+        tuple[
+            Annotated[
+                str,
+                Field(min_length=1, max_length=1024),
+                Cel(
+                    f"!({_FLAG} in {_REFUSED_NAMES})",
+                    "is a flag that a typed field owns, or that is unsafe: remove it",
+                    f"{_FLAG} + ' ' + {_REFUSED}[{_FLAG}]",
+                ),
+            ],
+            ...,
+        ],
         Field(max_length=64),
         ATOMIC,
-        Cel(
-            f"self.all(a, !({_flag('a')} in {_REFUSED_NAMES}))",
-            "holds a flag that a typed field owns, or that is unsafe: remove it",
-            f"self.filter(a, {_flag('a')} in {_REFUSED_NAMES})"
-            f".map(a, {_flag('a')} + ' ' + {_REFUSED}[{_flag('a')}])[0]",
-        ),
         Cel(
             "self.size() == 0 || self[0].startsWith('-')",
             "must start with a flag: each item is one argument, as in ['--enable-prefix-caching', '--seed', '7']",
         ),
-    ] = []
+    ] = ()
     """More arguments of `vllm serve`, one item each. Flags that a field owns, or that are unsafe, are refused."""
-    env: Annotated[list[EnvVar], Field(max_length=64), list_map("name")] = []
+    env: Annotated[tuple[EnvVar, ...], Field(max_length=64), list_map("name")] = ()
     """Environment variables of the engine. A closed list of prefixes is refused."""
 
 
@@ -241,11 +249,11 @@ class ScalingTargets(ApiModel):
 class ScalingSpec(ApiModel):
     """Replicas follow the load between two bounds."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             Cel("self.minReplicas <= self.maxReplicas", "minReplicas must not be above maxReplicas"),
         )
-    }
+    )
 
     mode: ScalingMode = ScalingMode.BUILTIN
     """Builtin: the operator's own autoscaler, which reads the engines' metrics directly."""
@@ -264,15 +272,15 @@ class ScalingSpec(ApiModel):
 class RolloutSpec(ApiModel):
     """How a changed spec reaches the pods."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             Cel(
                 "self.maxSurge > 0 || self.maxUnavailable > 0",
                 "maxSurge and maxUnavailable must not both be 0: nothing could ever be replaced; "
                 "without a spare GPU use maxSurge 0 and maxUnavailable 1",
             )
         )
-    }
+    )
 
     max_surge: Annotated[int, Field(ge=0, le=1000)] = 1
     """Replicas above the wanted number during a rollout; each needs free GPUs."""
