@@ -1,6 +1,9 @@
 """Where the library keeps what outlives a cluster: built binaries, image store, archives."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -27,3 +30,12 @@ def binary(name: str) -> Path:
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing; build it with: python -m tests.cluster build {name}")
     return path
+
+
+@contextmanager
+def exclusive(lock: Path) -> Iterator[None]:
+    """Keep other processes out while something in the cache folder is made."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
