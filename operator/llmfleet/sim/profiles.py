@@ -20,6 +20,7 @@ class Model:
     name: str
     weights_bytes: int
     kv_bytes_per_token: int
+    attention_heads: int
     kv_heads: int
     max_position: int
 
@@ -47,9 +48,9 @@ class Profile:
 
 
 # 8.03e9 parameters in bfloat16; 32 layers x 8 KV heads x 128 x (K and V) x 2 bytes = 128 KiB a token.
-LLAMA_8B = Model("llama-3-8b", 16_060_000_000, 131_072, 8, 131_072)
+LLAMA_8B = Model("llama-3-8b", 16_060_000_000, 131_072, 32, 8, 131_072)
 # 70.6e9 parameters in fp8; 80 layers x 8 KV heads x 128 x (K and V) x 2 bytes = 320 KiB a token.
-LLAMA_70B_FP8 = Model("llama-3.1-70b-fp8", 70_600_000_000, 327_680, 8, 131_072)
+LLAMA_70B_FP8 = Model("llama-3.1-70b-fp8", 70_600_000_000, 327_680, 64, 8, 131_072)
 
 _H100_8B = {
     1: StepTime(6.35, 0.0193, 4.28e-5, 1),
@@ -58,6 +59,8 @@ _H100_8B = {
 }
 _H200_8B = StepTime(4.9, 0.0240, 3.5e-5, 1.5)
 _A100_40G_8B = StepTime(13.2, 0.067, 9.3e-5, 1.5)
+# 16.06 GB / 300 GB/s x 1.28; 2 x 8.03e9 / 121e12 x 1.3; 131,072 B / 300 GB/s x 1.1, all in ms.
+_L4_8B = StepTime(68.5, 0.173, 4.8e-4, 1.5)
 
 
 def _split_like_h100(base: StepTime) -> dict[int, StepTime]:
@@ -96,6 +99,14 @@ _ALL = (
         _split_like_h100(_A100_40G_8B),
         "alpha from a published stream of 75 tokens/s, beta from Vidur's A100 profiles, gamma 1.1 x roofline",
         frozenset({2, 4}),
+    ),
+    Profile(
+        "l4-8b",
+        LLAMA_8B,
+        "L4",
+        22.5,
+        {1: _L4_8B},
+        "not measured: the roofline of 300 GB/s and 121 dense TFLOP/s times the A100's ratios of measurement to roofline",
     ),
     Profile(
         "h100-70b-fp8",
