@@ -42,6 +42,7 @@ class Memory:
     memory_gib: float
     utilization: float
     tensor_parallel: int = 1
+    pipeline_parallel: int = 1
     quantization: str | None = None
     kv_cache_dtype: str = "auto"
     block_size: int = 16
@@ -50,9 +51,9 @@ class Memory:
 
 
 def weights_bytes_per_gpu(profile: Profile, memory: Memory) -> int:
-    """Bytes of weights on each GPU after quantization and the tensor split."""
+    """Bytes of weights on each GPU after quantization and the splits over GPUs."""
     bits = BITS_OF_16.get(memory.quantization or "", 16)
-    return profile.model.weights_bytes * bits // 16 // memory.tensor_parallel
+    return profile.model.weights_bytes * bits // 16 // (memory.tensor_parallel * memory.pipeline_parallel)
 
 
 def kv_bytes_per_token(profile: Profile, memory: Memory) -> int:
@@ -60,7 +61,7 @@ def kv_bytes_per_token(profile: Profile, memory: Memory) -> int:
     whole = profile.model.kv_bytes_per_token
     if memory.kv_cache_dtype.startswith("fp8"):
         whole //= 2
-    return whole // min(memory.tensor_parallel, profile.model.kv_heads)
+    return whole // (min(memory.tensor_parallel, profile.model.kv_heads) * memory.pipeline_parallel)
 
 
 def capacity(profile: Profile, memory: Memory) -> Capacity:

@@ -106,7 +106,7 @@ _ALL = (
         "L4",
         22.5,
         {1: _L4_8B},
-        "not measured: the roofline of 300 GB/s and 121 dense TFLOP/s times the A100's ratios of measurement to roofline",
+        "not measured: the roofline of 300 GB/s and 121 dense TFLOP/s times the A100's ratios of fit to roofline",
     ),
     Profile(
         "h100-70b-fp8",

@@ -1,9 +1,9 @@
 """One vLLM replica as a discrete-event scheduler.
 
 The rules are those of vLLM's V1 engine: running requests first, one token each; prompts in chunks of what is left of
-`max_num_batched_tokens`; a waiting request is admitted while a sequence slot is free and its *whole* prompt would fit
-(since 0.19); when a running request needs a block and none is free, the newest one loses its blocks and goes back to
-the head of the queue, to be recomputed. No prefix is shared between requests.
+`max_num_batched_tokens`; a waiting request is admitted while a sequence slot is free and its *whole* prompt would fit;
+when a running request needs a block and none is free, the newest one loses its blocks and goes back to the head of the
+queue, to be recomputed. No prefix is shared between requests.
 
 Requests that are decoding all move in lockstep, one token a step. So a step touches only those that join, need a block
 under pressure, or finish: its cost does not grow with the batch, which is what makes simulated time cheap.
@@ -212,11 +212,12 @@ class Replica:
             self._preempt(self._partial, batch)
 
     def _admit(self, batch: _Batch, now: float) -> None:
-        """Take requests from the queue while there is budget, a slot, and room for the whole prompt."""
+        """Take requests from the queue while there is budget, a slot, and room for the prompt."""
         slots = self.limits.max_num_seqs - self.running - len(batch.prefilled)
         while self._waiting and batch.budget > 0 and slots > len(batch.admitted):
             sequence = next(iter(self._waiting.values()))
-            if self._blocks(sequence.to_prefill) > self._free:
+            whole = self.limits.whole_prompt_must_fit
+            if self._blocks(sequence.to_prefill if whole else min(batch.budget, sequence.to_prefill)) > self._free:
                 break
             del self._waiting[sequence.request.id]
             sequence.phase = Phase.PREFILL

@@ -25,12 +25,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The engine's bounds; `blocks` counts the null block, which holds nothing."""
+    """The engine's bounds.
+
+    `blocks` counts the null block, which holds nothing. `whole_prompt_must_fit` is vLLM's admission rule since 0.19;
+    before, the blocks of a prompt's first chunk were enough.
+    """
 
     blocks: int
     block_size: int = 16
     max_num_seqs: int = 1024
     max_num_batched_tokens: int = 8192
+    whole_prompt_must_fit: bool = True
 
     def __post_init__(self) -> None:
         if min(self.blocks - 1, self.block_size, self.max_num_seqs) < 1:

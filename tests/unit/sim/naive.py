@@ -26,6 +26,7 @@ class NaiveEngine:
     block_size: int
     max_seqs: int
     budget: int
+    whole: bool = True
     waiting: list[NaiveRequest] = field(default_factory=list)
     running: list[NaiveRequest] = field(default_factory=list)
 
@@ -66,7 +67,7 @@ class NaiveEngine:
         admitted = []
         while self.waiting and budget > 0 and len(self.running) < self.max_seqs:
             request = self.waiting[0]
-            if self.missing(request, request.known) > self.free:
+            if self.missing(request, request.known if self.whole else min(budget, request.known)) > self.free:
                 break
             self.running.append(self.waiting.pop(0))
             tokens = self.give(request, min(budget, request.known))

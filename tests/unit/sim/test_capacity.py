@@ -42,6 +42,7 @@ def test_nothing_is_left_when_weights_fill_the_share() -> None:
         (Memory(80, 0.9, quantization="compressed-tensors"), 14.957, 128),
         (Memory(80, 0.9, tensor_parallel=4), 3.739, 32),
         (Memory(80, 0.9, tensor_parallel=16), 0.935, 16),
+        (Memory(80, 0.9, tensor_parallel=2, pipeline_parallel=2), 3.739, 32),
         (Memory(80, 0.9, kv_cache_dtype="fp8"), 14.957, 64),
         (Memory(80, 0.9, kv_cache_dtype="bfloat16"), 14.957, 128),
     ],

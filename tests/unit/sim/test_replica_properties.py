@@ -19,6 +19,7 @@ class Load:
     blocks: int
     seqs: int
     budget: int
+    whole: bool
     arrivals: list[list[tuple[int, int]]]
 
 
@@ -30,6 +31,7 @@ def loads(draw: st.DrawFn) -> Load:
         blocks=draw(st.integers(10, 20)),
         seqs=seqs,
         budget=draw(st.integers(seqs, 24)),
+        whole=draw(st.booleans()),
         arrivals=draw(st.lists(st.lists(LENGTHS, max_size=3), min_size=1, max_size=12)),
     )
 
@@ -49,9 +51,9 @@ def names(sequences: tuple[Sequence, ...]) -> list[str]:
 @settings(max_examples=300, deadline=None)
 @given(loads())
 def test_every_step_is_the_slow_schedulers(load: Load) -> None:
-    limits = Limits(load.blocks, BLOCK, load.seqs, load.budget)
+    limits = Limits(load.blocks, BLOCK, load.seqs, load.budget, load.whole)
     replica = Replica(limits=limits, step_time=StepTime(1, 0.01, 0.0001))
-    naive = NaiveEngine(load.blocks, BLOCK, load.seqs, load.budget)
+    naive = NaiveEngine(load.blocks, BLOCK, load.seqs, load.budget, load.whole)
     submitted: list[Sequence] = []
     now, step = 0.0, 0
     while replica.busy or step < len(load.arrivals):
@@ -81,7 +83,7 @@ def test_every_step_is_the_slow_schedulers(load: Load) -> None:
 @settings(max_examples=200, deadline=None)
 @given(loads(), st.data())
 def test_no_request_is_lost_when_some_are_aborted_at_any_time(load: Load, data: st.DataObject) -> None:
-    limits = Limits(load.blocks, BLOCK, load.seqs, load.budget)
+    limits = Limits(load.blocks, BLOCK, load.seqs, load.budget, load.whole)
     replica = Replica(limits=limits, step_time=StepTime(1, 0.01, 0.0001))
     left: dict[str, Sequence] = {}
     for number, (prompt, output) in enumerate(lengths for batch in load.arrivals for lengths in batch):
@@ -99,7 +101,7 @@ def test_no_request_is_lost_when_some_are_aborted_at_any_time(load: Load, data: 
 @settings(max_examples=100, deadline=None)
 @given(loads())
 def test_times_of_a_request_are_in_order_and_first_come_first_served(load: Load) -> None:
-    limits = Limits(load.blocks, BLOCK, load.seqs, load.budget)
+    limits = Limits(load.blocks, BLOCK, load.seqs, load.budget, load.whole)
     replica = Replica(limits=limits, step_time=StepTime(1, 0.01, 0.0001))
     everyone = [
         replica.submit(Request(str(number), prompt, output), 0.0)
