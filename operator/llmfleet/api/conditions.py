@@ -45,6 +45,8 @@ class Reason(StrEnum):
     FORBIDDEN = "Forbidden"
     NAME_CONFLICT = "NameConflict"
     TOO_MANY_GPUS = "TooManyGPUs"
+    FLAG_UNKNOWN_TO_ENGINE = "FlagUnknownToEngine"
+    DTYPE_UNSUPPORTED_ON_GPU = "DtypeUnsupportedOnGPU"
     REFUSED_BY_CLUSTER = "RefusedByCluster"
     # ScalingActive
     SCALING = "Scaling"
@@ -81,6 +83,8 @@ SENTENCES: dict[Reason, str] = {
     Reason.FORBIDDEN: "engine.extraArgs or engine.env holds something that a field owns or that is unsafe.",
     Reason.NAME_CONFLICT: "An object of somebody else has the name of a child; it is not taken over.",
     Reason.TOO_MANY_GPUS: "A replica asks for more GPUs than a node of the profile has.",
+    Reason.FLAG_UNKNOWN_TO_ENGINE: "The vLLM in use is older than something that the spec needs.",
+    Reason.DTYPE_UNSUPPORTED_ON_GPU: "The profile's GPU cannot compute in engine.dtype.",
     Reason.REFUSED_BY_CLUSTER: "The API server refuses a child object; the message has its words.",
     Reason.SCALING: "Replicas follow the load.",
     Reason.HELD_MISSING_METRICS: "A ready replica gives no usable metrics: replicas are not taken away.",

@@ -20,9 +20,9 @@ PLURAL = "llmdeployments"
 PORT = 8000
 
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-_HF = "^(hf://)?[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$"
-_PVC = "^pvc://[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$"
-_COMMIT = "^[0-9a-f]{40}$"
+HF_SOURCE = "^(hf://)?[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}$"
+PVC_SOURCE = "^pvc://[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$"
+COMMIT = "^[0-9a-f]{40}$"
 
 
 def _cel(value: str | tuple[str, ...] | dict[str, str]) -> str:
@@ -63,7 +63,7 @@ class ModelSpec(ApiModel):
         json_schema_extra=rules(
             Cel(
                 f"!self.trustRemoteCode || self.source.startsWith('pvc://') || "
-                f"(has(self.revision) && self.revision.matches('{_COMMIT}'))",
+                f"(has(self.revision) && self.revision.matches('{COMMIT}'))",
                 "trustRemoteCode runs code of the model repository: pin it, set revision to a full 40-character commit",
             ),
             Cel(
@@ -81,7 +81,7 @@ class ModelSpec(ApiModel):
         str,
         Field(min_length=3, max_length=512),
         Cel(
-            f"self.matches('{_HF}') || self.matches('{_PVC}')",
+            f"self.matches('{HF_SOURCE}') || self.matches('{PVC_SOURCE}')",
             "must be hf://ORG/NAME (or ORG/NAME) for a model of the Hugging Face hub, "
             "or pvc://CLAIM/PATH for a directory on a PersistentVolumeClaim of this namespace",
         ),

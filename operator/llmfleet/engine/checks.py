@@ -1,0 +1,240 @@
+"""What is known to fail or to be risky in a spec, before a pod is started. Feeds the SpecValid condition.
+
+Small functions in a fixed order; each looks at one thing and returns a sentence that says what to do. The API server
+has refused most nonsense already (the CRD's rules); here stands what needs the administrator's settings or more than
+CEL, and again what matters for security, because objects stored before a rule are not judged by it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from llmfleet.api.conditions import Reason
+from llmfleet.api.reserved import RESERVED_ENV_PREFIXES
+from llmfleet.api.settings import GpuProfile, Settings
+from llmfleet.api.v1alpha1 import Dtype, LLMDeployment
+from llmfleet.engine import arguments, source
+from llmfleet.engine.flags import FIELDS, SHUTDOWN_TIMEOUT_EXISTS, SHUTDOWN_TIMEOUT_WORKS
+from llmfleet.engine.version import Version, assumed_version, image_of, version_of
+
+SAFE_UTILIZATION = 0.95
+"""Above this share of the GPU's memory, spikes and CUDA graphs have been seen to end in out-of-memory errors."""
+API_KEY_HOLDS = Version(0, 22, 0)
+"""Before, the key could be passed by with a forged Host header (CVE-2026-48746), and /v2 and /inference had none."""
+NO_CODE_AT_LOAD = SHUTDOWN_TIMEOUT_EXISTS
+"""Before, a model repository could run code in spite of trustRemoteCode: false (CVE-2026-27893, CVE-2026-22807)."""
+BFLOAT16_CAPABILITY = (8, 0)
+"""CUDA compute capability from which vLLM accepts bfloat16 (vLLM `platforms/cuda.py`)."""
+
+
+class Severity(StrEnum):
+    """What a problem does."""
+
+    ERROR = "error"
+    """The spec is not applied; what ran before still runs."""
+    WARNING = "warning"
+    """The spec is applied, and the condition says what is risky."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, in one sentence that says what to do."""
+
+    reason: Reason
+    message: str
+    severity: Severity = Severity.ERROR
+
+
+Check = Callable[[LLMDeployment, Settings], Problem | None]
+
+
+def check(deployment: LLMDeployment, settings: Settings) -> list[Problem]:
+    """Everything that is known against the spec; errors first."""
+    found = [problem for judge in CHECKS if (problem := judge(deployment, settings))]
+    return sorted(found, key=lambda problem: problem.severity is Severity.WARNING)
+
+
+def source_is_known(deployment: LLMDeployment, _: Settings) -> Problem | None:
+    """The model's source is one of the two forms."""
+    try:
+        source.parse(deployment.spec.model.source)
+    except ValueError as error:
+        return Problem(Reason.NOT_READABLE, f"{error}: correct it")
+    return None
+
+
+def profile_exists(deployment: LLMDeployment, settings: Settings) -> Problem | None:
+    """The GPU profile is one of the settings'."""
+    wanted = deployment.spec.gpu.profile
+    if settings.profile(wanted):
+        return None
+    names = ", ".join(profile.name for profile in settings.gpu_profiles)
+    remedy = f"set spec.gpu.profile to one of: {names}" if names else "the administrator has to add gpuProfiles"
+    missing = f"There is no GPU profile {wanted!r}" if wanted else "No GPU profile is the default one"
+    return Problem(Reason.PROFILE_NOT_FOUND, f"{missing} in the operator's settings: {remedy}.")
+
+
+def image_is_allowed(deployment: LLMDeployment, settings: Settings) -> Problem | None:
+    """The image is one that tenants may run."""
+    image = image_of(deployment.spec, settings)
+    if settings.engine.allows(image):
+        return None
+    allowed = ", ".join([settings.engine.default_image, *settings.engine.allowed_images])
+    return Problem(
+        Reason.IMAGE_NOT_ALLOWED,
+        f"The operator's settings do not allow the image {image}: leave spec.engine.image out, or choose one that "
+        f"matches: {allowed}.",
+    )
+
+
+def remote_code_is_pinned(deployment: LLMDeployment, _: Settings) -> Problem | None:
+    """Code of a model repository runs only from a fixed commit."""
+    model = deployment.spec.model
+    if not model.trust_remote_code or source.is_pinned(model):
+        return None
+    return Problem(
+        Reason.FORBIDDEN,
+        "spec.model.trustRemoteCode runs code of the model repository: set spec.model.revision to a full "
+        "40-character commit.",
+    )
+
+
+def arguments_are_free(deployment: LLMDeployment, _: Settings) -> Problem | None:
+    """No extra argument is, or will be read as, a flag that a field owns or that is unsafe."""
+    refusals = list(arguments.refusals(deployment.spec.engine.extra_args))
+    return Problem(Reason.FORBIDDEN, f"spec.engine.extraArgs: {'; '.join(refusals)}.") if refusals else None
+
+
+def environment_is_free(deployment: LLMDeployment, _: Settings) -> Problem | None:
+    """No environment variable takes what the operator sets, loads code, or opens endpoints."""
+    refused = [
+        variable.name for variable in deployment.spec.engine.env if variable.name.startswith(RESERVED_ENV_PREFIXES)
+    ]
+    if not refused:
+        return None
+    return Problem(
+        Reason.FORBIDDEN,
+        f"spec.engine.env: remove {', '.join(refused)}: such variables are set by the operator, or would load code "
+        "or open endpoints.",
+    )
+
+
+def gpus_are_on_one_node(deployment: LLMDeployment, settings: Settings) -> Problem | None:
+    """A replica does not ask for more GPUs than a node has."""
+    wanted, profile = deployment.spec.gpu.tensor_parallel_size, _profile(deployment, settings)
+    if profile is None or wanted <= profile.gpus_per_node:
+        return None
+    return Problem(
+        Reason.TOO_MANY_GPUS,
+        f"A replica asks for {wanted} GPUs, and a node of the profile {profile.name} has {profile.gpus_per_node}: "
+        f"set spec.gpu.tensorParallelSize to {profile.gpus_per_node} or less, or choose a profile with larger nodes.",
+    )
+
+
+def engine_knows_the_flags(deployment: LLMDeployment, settings: Settings) -> Problem | None:
+    """The vLLM in use has every flag that the spec needs."""
+    image = image_of(deployment.spec, settings)
+    version = assumed_version(image, settings)
+    unknown = [flag for flag in FIELDS if flag.since > version and flag.arguments(deployment.spec)]
+    if not unknown:
+        return None
+    needs = "; ".join(f"{flag.field} needs vLLM {flag.since} or newer" for flag in unknown)
+    return Problem(
+        Reason.FLAG_UNKNOWN_TO_ENGINE,
+        f"{needs}, and {image} is vLLM {version}: remove the field or take a newer image.",
+    )
+
+
+def gpu_computes_the_dtype(deployment: LLMDeployment, settings: Settings) -> Problem | None:
+    """The GPU has bfloat16 where the spec asks for it."""
+    profile = _profile(deployment, settings)
+    if profile is None or deployment.spec.engine.dtype is not Dtype.BFLOAT16 or not profile.compute_capability:
+        return None
+    capability = tuple(int(part) for part in profile.compute_capability.split("."))
+    if capability >= BFLOAT16_CAPABILITY:
+        return None
+    return Problem(
+        Reason.DTYPE_UNSUPPORTED_ON_GPU,
+        f"bfloat16 needs compute capability 8.0, and the profile {profile.name} has {profile.compute_capability}: "
+        "set spec.engine.dtype to half, or leave it out.",
+    )
+
+
+def memory_has_room(deployment: LLMDeployment, _: Settings) -> Problem | None:
+    """Something of the GPU's memory is left for CUDA graphs and spikes."""
+    utilization = deployment.spec.engine.gpu_memory_utilization
+    if utilization <= SAFE_UTILIZATION:
+        return None
+    return _warning(
+        f"spec.engine.gpuMemoryUtilization {utilization} leaves little for CUDA graphs and spikes, and the engine may "
+        f"run out of memory under load: {SAFE_UTILIZATION} or less is safe."
+    )
+
+
+def version_is_known(deployment: LLMDeployment, settings: Settings) -> Problem | None:
+    """The image tells its vLLM version."""
+    image = image_of(deployment.spec, settings)
+    if version_of(image, settings):
+        return None
+    return _warning(
+        f"The vLLM version of {image} is not known, and {assumed_version(image, settings)} is assumed: use an image "
+        "whose tag is a version, or have the administrator add the image to engine.versions of the operator's settings."
+    )
+
+
+def version_loads_safely(deployment: LLMDeployment, settings: Settings) -> Problem | None:
+    """The model's repository cannot run code uninvited."""
+    version = version_of(image_of(deployment.spec, settings), settings)
+    if version is None or version >= NO_CODE_AT_LOAD:
+        return None
+    return _warning(
+        f"vLLM {version} may run code of the model repository even with trustRemoteCode false (CVE-2026-27893): use "
+        f"{NO_CODE_AT_LOAD} or newer."
+    )
+
+
+def version_guards_the_key(deployment: LLMDeployment, settings: Settings) -> Problem | None:
+    """The API key cannot be passed by."""
+    version = version_of(image_of(deployment.spec, settings), settings)
+    if version is None or version >= API_KEY_HOLDS or deployment.spec.access.api_key_secret_ref is None:
+        return None
+    return _warning(f"The API key of vLLM {version} can be passed by (CVE-2026-48746): use {API_KEY_HOLDS} or newer.")
+
+
+def version_drains(deployment: LLMDeployment, settings: Settings) -> Problem | None:
+    """The engine finishes its running requests when told to stop."""
+    version = assumed_version(image_of(deployment.spec, settings), settings)
+    if version >= SHUTDOWN_TIMEOUT_WORKS:
+        return None
+    return _warning(
+        f"vLLM {version} does not reliably finish running requests when told to stop, so each replica that goes keeps "
+        f"its GPUs for the whole spec.drain.timeoutSeconds ({deployment.spec.drain.timeout_seconds} s): use "
+        f"{SHUTDOWN_TIMEOUT_WORKS} or newer, or shorten it."
+    )
+
+
+CHECKS: tuple[Check, ...] = (
+    source_is_known,
+    profile_exists,
+    image_is_allowed,
+    remote_code_is_pinned,
+    arguments_are_free,
+    environment_is_free,
+    gpus_are_on_one_node,
+    engine_knows_the_flags,
+    gpu_computes_the_dtype,
+    memory_has_room,
+    version_is_known,
+    version_loads_safely,
+    version_guards_the_key,
+    version_drains,
+)
+"""Every check; what makes the others meaningless stands first."""
+
+
+def _profile(deployment: LLMDeployment, settings: Settings) -> GpuProfile | None:
+    return settings.profile(deployment.spec.gpu.profile)
+
+
+def _warning(message: str) -> Problem:
+    return Problem(Reason.VALID_WITH_WARNINGS, message, Severity.WARNING)
