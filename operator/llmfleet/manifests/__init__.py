@@ -1,0 +1,1 @@
+"""LLMDeployment + settings -> the Kubernetes objects it owns, as plain dicts shaped like the YAML. Pure."""

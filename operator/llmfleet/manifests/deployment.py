@@ -1,0 +1,78 @@
+"""The Deployment that runs the replicas, and the rule by which its pod template is rendered anew or left alone."""
+
+from typing import Any
+
+from llmfleet.api.settings import Settings
+from llmfleet.api.v1alpha1 import LLMDeployment, RolloutSpec
+from llmfleet.manifests import pod
+from llmfleet.manifests.hashing import inputs_hash, own_template, own_template_hash
+from llmfleet.manifests.names import INPUTS_HASH, TEMPLATE_HASH, metadata, selector
+
+OLD_REVISIONS = 3
+"""ReplicaSets kept for `kubectl rollout history`."""
+UNSTARTED_SECONDS = 600
+"""For scheduling and pulling an image of ten gigabytes and more, on top of the start-up itself."""
+
+
+def render(deployment: LLMDeployment, settings: Settings) -> dict[str, Any]:
+    """The Deployment of the object, with a fresh pod template and no template hash yet.
+
+    Raises:
+        LookupError, ValueError: as `pod.template`.
+    """
+    spec = deployment.spec
+    shared = metadata(deployment)
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": shared | {"annotations": {INPUTS_HASH: inputs_hash(deployment, settings)}},
+        "spec": {
+            "replicas": deployment.wanted_replicas,
+            "revisionHistoryLimit": OLD_REVISIONS,
+            "minReadySeconds": 0,
+            "progressDeadlineSeconds": spec.startup.timeout_seconds + UNSTARTED_SECONDS,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling(spec.rollout)},
+            "selector": {"matchLabels": selector(deployment.metadata.name)},
+            "template": pod.template(deployment, settings),
+        },
+    }
+
+
+def template_stands(rendered: dict[str, Any], live: dict[str, Any] | None) -> bool:
+    """Whether the live pod template was made from the same inputs and nobody has changed our part of it since."""
+    if live is None:
+        return False
+    was = live["metadata"].get("annotations", {})
+    same_inputs = was.get(INPUTS_HASH) == rendered["metadata"]["annotations"][INPUTS_HASH]
+    return bool(same_inputs and was.get(TEMPLATE_HASH) == own_template_hash(live))
+
+
+def keeping_template(rendered: dict[str, Any], live: dict[str, Any]) -> dict[str, Any]:
+    """The rendered Deployment with our part of the live template and its hash: to be applied where it stands.
+
+    The template itself has to be in what is applied: a field that is left out would be removed.
+    """
+    annotations = rendered["metadata"]["annotations"] | {TEMPLATE_HASH: own_template_hash(live)}
+    return _with(rendered, annotations=annotations, template=own_template(live))
+
+
+def with_template_hash(rendered: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
+    """The rendered Deployment with the hash of the template as the API server stores it.
+
+    Args:
+        rendered: what is about to be applied.
+        stored: the API server's answer to a dry run of applying it.
+    """
+    annotations = rendered["metadata"]["annotations"] | {TEMPLATE_HASH: own_template_hash(stored)}
+    return _with(rendered, annotations=annotations, template=rendered["spec"]["template"])
+
+
+def _with(rendered: dict[str, Any], *, annotations: dict[str, str], template: dict[str, Any]) -> dict[str, Any]:
+    return rendered | {
+        "metadata": rendered["metadata"] | {"annotations": annotations},
+        "spec": rendered["spec"] | {"template": template},
+    }
+
+
+def _rolling(rollout: RolloutSpec) -> dict[str, int]:
+    return {"maxSurge": rollout.max_surge, "maxUnavailable": rollout.max_unavailable}

@@ -1,0 +1,62 @@
+"""Names, labels and annotations that every child shares, and the reference to its owner."""
+
+from typing import Any
+
+from llmfleet.api.v1alpha1 import GROUP, KIND, PORT, VERSION, LLMDeployment
+
+FIELD_MANAGER = "llmfleet"
+PREFIX = "llmfleet.io/"
+DEPLOYMENT_LABEL = f"{PREFIX}deployment"
+INPUTS_HASH = f"{PREFIX}inputs-hash"
+TEMPLATE_HASH = f"{PREFIX}template-hash"
+ENGINE_CONTAINER = "engine"
+PORT_NAME = "http"
+
+
+def metadata(deployment: LLMDeployment) -> dict[str, Any]:
+    """The metadata of a child: it has the object's name and goes with the object.
+
+    `blockOwnerDeletion` is false: true would need the right to write the object's finalizers.
+    """
+    owner = deployment.metadata
+    return {
+        "name": owner.name,
+        "namespace": owner.namespace,
+        "labels": labels(owner.name),
+        "ownerReferences": [
+            {
+                "apiVersion": f"{GROUP}/{VERSION}",
+                "kind": KIND,
+                "name": owner.name,
+                "uid": owner.uid,
+                "controller": True,
+                "blockOwnerDeletion": False,
+            }
+        ],
+    }
+
+
+def labels(name: str) -> dict[str, str]:
+    """Labels of every child and of the pods."""
+    return {
+        "app.kubernetes.io/name": "llmfleet",
+        "app.kubernetes.io/instance": name,
+        "app.kubernetes.io/component": "engine",
+        "app.kubernetes.io/managed-by": "llmfleet",
+        DEPLOYMENT_LABEL: name,
+    }
+
+
+def selector(name: str) -> dict[str, str]:
+    """Labels that tell this object's pods from all others; a Deployment's selector can never be changed."""
+    return {DEPLOYMENT_LABEL: name}
+
+
+def selector_text(name: str) -> str:
+    """The selector as the scale subresource shows it."""
+    return ",".join(f"{key}={value}" for key, value in selector(name).items())
+
+
+def url(deployment: LLMDeployment) -> str:
+    """Base URL of the OpenAI API inside the cluster."""
+    return f"http://{deployment.metadata.name}.{deployment.metadata.namespace}.svc:{PORT}/v1"
