@@ -1,0 +1,1 @@
+"""Replicas follow the load: scrape, signals, policy, and the loop that runs them for all objects."""

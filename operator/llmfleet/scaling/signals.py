@@ -1,0 +1,214 @@
+"""From successive pages of one pod to rates, freshness and heartbeat. Pure: time comes in with each sample.
+
+Second station of the autoscaler: scrape -> Sample -> `observe` -> Track -> `read` -> PodSignals -> policy. A counter
+that falls, or another process start, is a restart: what was seen before is forgotten, so no rate of a counter is ever
+negative or huge. A number that is unknown stays None. All times are monotonic seconds, all rates are per second.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+
+from llmfleet.engine.metrics import EngineMetrics
+
+RATE_WINDOW = 60.0
+"""Seconds over which token and preemption rates are taken: long enough for a mean, short against a replica's start."""
+FLOW_WINDOW = 12.0
+"""Seconds over which queue growth and service are taken: two scrapes at the default period and slack, so that a step is
+seen within ten seconds. It is noisy; only a queue that already stands makes the policy look at it."""
+MAX_SAMPLES = 128
+"""Most samples kept for one pod, however short the scrape period."""
+SUSTAINED = 2
+"""Scrapes with new preemptions within RATE_WINDOW that make preemption a state instead of an event."""
+_START_JITTER = 1.0
+"""Seconds by which a process's start time may differ without being another process."""
+
+Value = Callable[[EngineMetrics], float | None]
+
+
+class Quality(StrEnum):
+    """What a pod's numbers are worth."""
+
+    FRESH = "Fresh"
+    """All gauges known and recent."""
+    MISSING = "Missing"
+    """Never seen, or the page lacks a gauge that scaling needs."""
+    STALE = "Stale"
+    """The last page is too old."""
+    FROZEN = "Frozen"
+    """Requests are in flight and no counter moves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One page of one pod."""
+
+    at: float
+    """When the answer came."""
+    metrics: EngineMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """What is remembered of one pod."""
+
+    samples: tuple[Sample, ...]
+    """Since the last restart and within RATE_WINDOW, oldest first; never empty."""
+    moved_at: float
+    """When a counter moved last, or no request was in flight."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """What tells a hang from work: /health answers 200 in both."""
+
+    steps: float | None = None
+    """Engine steps so far."""
+    in_flight: float | None = None
+    """Requests running and waiting."""
+    silent_seconds: float = 0.0
+    """How long requests have been in flight without any counter moving. Steps that only prefill do not count as steps,
+    so a long prefill looks silent too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodSignals:
+    """What the policy sees of one pod; None is unknown. Everything is unknown when the last page is too old."""
+
+    quality: Quality = Quality.MISSING
+    missing: tuple[str, ...] = ()
+    """vLLM's names of the gauges that a page lacks."""
+    kv: float | None = None
+    """KV-cache usage, 0..1."""
+    running: float | None = None
+    waiting: float | None = None
+    queue: float | None = None
+    """Those waiting for capacity, where the engine tells them from requests deferred for other causes."""
+    queue_growth: float | None = None
+    running_growth: float | None = None
+    finish_rate: float | None = None
+    """Requests finished."""
+    preemption_rate: float | None = None
+    preempting: bool = False
+    """Preemptions go on, as opposed to one that happened."""
+    prompt_rate: float | None = None
+    """Prompt tokens, those from the prefix cache included."""
+    prefix_hit_rate: float | None = None
+    """Prompt tokens from the prefix cache."""
+    generation_rate: float | None = None
+    """Tokens generated."""
+    step_rate: float | None = None
+    """Engine steps with output."""
+    kv_cache_tokens: int | None = None
+    """Capacity of the KV cache."""
+    heartbeat: Heartbeat = Heartbeat()
+
+
+def observe(track: Track | None, sample: Sample) -> Track:
+    """Add a page. A sample that is not newer than the last one is ignored."""
+    if track is None:
+        return Track((sample,), sample.at)
+    last = track.samples[-1]
+    if sample.at <= last.at:
+        return track
+    if _restarted(last.metrics, sample.metrics):
+        return Track((sample,), sample.at)
+    oldest = sample.at - RATE_WINDOW
+    kept = tuple(s for s in track.samples[1 - MAX_SAMPLES :] if s.at >= oldest)
+    moved_at = sample.at if _moved(last.metrics, sample.metrics) else track.moved_at
+    return Track((*kept, sample), moved_at)
+
+
+def read(track: Track | None, *, now: float, stale_after: float) -> PodSignals:
+    """What the pod's pages say at `now`."""
+    if track is None:
+        return PodSignals()
+    last = track.samples[-1]
+    beat = Heartbeat(
+        steps=last.metrics.steps,
+        in_flight=_in_flight(last.metrics),
+        silent_seconds=max(0.0, last.at - track.moved_at),
+    )
+    if now - last.at > stale_after:
+        return PodSignals(quality=Quality.STALE, heartbeat=beat)
+    return _known(track, quality=_quality(last.metrics, beat, stale_after), heartbeat=beat)
+
+
+def _known(track: Track, *, quality: Quality, heartbeat: Heartbeat) -> PodSignals:
+    last = track.samples[-1]
+    recent = _within(track.samples, FLOW_WINDOW)
+    return PodSignals(
+        quality=quality,
+        missing=last.metrics.missing,
+        kv=last.metrics.kv_usage,
+        running=last.metrics.running,
+        waiting=last.metrics.waiting,
+        queue=_queue(last.metrics),
+        queue_growth=_rate(recent, _queue),
+        running_growth=_rate(recent, lambda m: m.running),
+        finish_rate=_rate(recent, lambda m: m.finished),
+        preemption_rate=_rate(track.samples, lambda m: m.preemptions),
+        preempting=_preempting(track.samples),
+        prompt_rate=_rate(track.samples, lambda m: m.prompt_tokens),
+        prefix_hit_rate=_rate(track.samples, lambda m: m.prefix_cache_hits),
+        generation_rate=_rate(track.samples, lambda m: m.generation_tokens),
+        step_rate=_rate(track.samples, lambda m: m.steps),
+        kv_cache_tokens=last.metrics.kv_cache_tokens,
+        heartbeat=heartbeat,
+    )
+
+
+def _quality(metrics: EngineMetrics, beat: Heartbeat, stale_after: float) -> Quality:
+    if metrics.missing:
+        return Quality.MISSING
+    return Quality.FROZEN if beat.silent_seconds > stale_after else Quality.FRESH
+
+
+def _counters(metrics: EngineMetrics) -> tuple[float | None, ...]:
+    return (metrics.prompt_tokens, metrics.generation_tokens, metrics.steps, metrics.finished)
+
+
+def _restarted(before: EngineMetrics, after: EngineMetrics) -> bool:
+    """Another process start, or any counter that fell or vanished."""
+    starts = (before.process_start, after.process_start)
+    if starts[0] is not None and starts[1] is not None and abs(starts[1] - starts[0]) > _START_JITTER:
+        return True
+    falls = (*_counters(before), before.preemptions), (*_counters(after), after.preemptions)
+    return any(old is not None and (new is None or new < old) for old, new in zip(*falls, strict=True))
+
+
+def _moved(before: EngineMetrics, after: EngineMetrics) -> bool:
+    """Whether the engine works, is idle, or gives no counter by which it could be judged."""
+    idle = not _in_flight(before) or not _in_flight(after)
+    unknown = all(value is None for value in _counters(after))
+    return idle or unknown or _counters(before) != _counters(after)
+
+
+def _in_flight(metrics: EngineMetrics) -> float | None:
+    """Running and waiting. A wedged engine was seen to show 0 running, so both count."""
+    known = [value for value in (metrics.running, metrics.waiting) if value is not None]
+    return sum(known) if known else None
+
+
+def _queue(metrics: EngineMetrics) -> float | None:
+    return metrics.waiting if metrics.waiting_for_capacity is None else metrics.waiting_for_capacity
+
+
+def _within(samples: tuple[Sample, ...], seconds: float) -> tuple[Sample, ...]:
+    oldest = samples[-1].at - seconds
+    return tuple(sample for sample in samples if sample.at >= oldest)
+
+
+def _rate(samples: Iterable[Sample], value: Value) -> float | None:
+    """Change per second between the first and the last sample that know the value."""
+    known = [(sample.at, number) for sample in samples if (number := value(sample.metrics)) is not None]
+    if len(known) < 2:  # noqa: PLR2004 (a change needs two)
+        return None
+    (first_at, first), (last_at, last) = known[0], known[-1]
+    return (last - first) / (last_at - first_at)
+
+
+def _preempting(samples: tuple[Sample, ...]) -> bool:
+    counts = [sample.metrics.preemptions for sample in samples if sample.metrics.preemptions is not None]
+    return sum(after > before for before, after in pairwise(counts)) >= SUSTAINED

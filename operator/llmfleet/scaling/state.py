@@ -1,0 +1,94 @@
+"""What the policy remembers of one object between two decisions: wishes, changes, and who else writes. Pure."""
+
+from dataclasses import dataclass, replace
+
+from llmfleet.scaling.config import ScalingConfig
+from llmfleet.scaling.fleet import Fleet
+
+MANAGER = "llmfleet-autoscaler"
+"""Field manager with which the autoscaler writes /scale."""
+TAKEOVERS = 3
+"""Times that somebody else may write over our number within TAKEOVER_WINDOW before we stand back."""
+TAKEOVER_WINDOW = 300.0
+"""Seconds; an HPA writes every 15 s, a person rarely three times in five minutes."""
+STAND_BACK = 900.0
+"""Seconds without a foreign write after which we try again."""
+HISTORY = 5
+"""Changes remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of replicas that was written."""
+
+    time: str
+    """RFC 3339."""
+    before: int
+    after: int
+    reason: str
+    """The term that decided, or "bounds"."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What the policy remembers of one object."""
+
+    since: float | None = None
+    """When this memory began: operator start, change of leader, end of a suspension."""
+    delay: float = 0.0
+    """The scale-down delay under which `peaks` was kept."""
+    peaks: tuple[tuple[float, int], ...] = ()
+    """(time, wish) within the delay, each larger than all later ones: the first is the largest."""
+    seen: int | None = None
+    """The current number as seen or written last."""
+    ours: bool = False
+    """Whether that number is our own writing."""
+    takeovers: tuple[float, ...] = ()
+    """When somebody else wrote over our number."""
+    stand_back_until: float | None = None
+    history: tuple[Change, ...] = ()
+    """The last changes, newest first."""
+
+
+def applied(state: State, *, before: int, after: int, cause: str, message: str, time: str) -> State:
+    """The memory after a number was written at `time` (RFC 3339)."""
+    change = Change(time, before, after, cause, message)
+    return replace(state, seen=after, ours=True, history=(change, *state.history)[:HISTORY])
+
+
+def noticed(config: ScalingConfig, fleet: Fleet, state: State, now: float) -> State:
+    """Begin a memory, and take note of a number that is not the one we left.
+
+    A person's number, like a longer delay, is a fresh start: it stands for one whole delay before it may fall.
+    """
+    if state.since is None:
+        state = replace(state, since=now, seen=fleet.current, ours=False)
+        return remembered(replace(state, delay=config.scale_down_delay), now, fleet.current)
+    foreign = fleet.current != state.seen and fleet.replicas_manager != MANAGER
+    takeover = foreign and state.ours
+    if foreign or config.scale_down_delay > state.delay:
+        state = remembered(state, now, fleet.current)
+    state = replace(state, delay=config.scale_down_delay, seen=fleet.current, ours=state.ours and not foreign)
+    return _stood_back(state, now, takeover=takeover, foreign=foreign)
+
+
+def _stood_back(state: State, now: float, *, takeover: bool, foreign: bool) -> State:
+    """Count how often our number was written over; stand back from a fight, and come back after a quiet time."""
+    recent = tuple(time for time in state.takeovers if now - time <= TAKEOVER_WINDOW)
+    state = replace(state, takeovers=(*recent, now) if takeover else recent)
+    until = state.stand_back_until
+    if len(state.takeovers) >= TAKEOVERS or (until is not None and foreign):
+        return replace(state, takeovers=(), stand_back_until=now + STAND_BACK)
+    return replace(state, stand_back_until=None) if until is not None and now >= until else state
+
+
+def remembered(state: State, now: float, wish: int) -> State:
+    """Keep the wish for the delay, and drop those that are older or smaller than a later one."""
+    kept = tuple((time, old) for time, old in state.peaks if now - time < state.delay and old > wish)
+    return replace(state, peaks=(*kept, (now, wish)))
+
+
+def settled(state: State, now: float) -> bool:
+    """Whether this memory reaches back one whole delay."""
+    return state.since is not None and now - state.since >= state.delay

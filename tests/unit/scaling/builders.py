@@ -1,0 +1,88 @@
+"""Short ways to say what a fleet looks like, shared by the tests of scaling."""
+
+from llmfleet.engine.metrics import EngineMetrics
+from llmfleet.scaling.config import ScalingConfig, Targets
+from llmfleet.scaling.fleet import Fleet, Replica
+from llmfleet.scaling.policy import Decision, decide, written
+from llmfleet.scaling.signals import PodSignals, Quality, Sample, Track, observe
+from llmfleet.scaling.state import State
+
+DELAY = 300.0
+PERIOD = 5.0
+
+
+def config(
+    *, least: int = 1, most: int = 20, kv: float = 0.5, waiting: float = 4, delay: float = DELAY
+) -> ScalingConfig:
+    """Bounds, targets and patience; a queue drains in a minute."""
+    return ScalingConfig(least, most, Targets(kv, waiting, 60.0), delay)
+
+
+def signals(
+    kv: float | None = 0.0,
+    queue: float | None = 0.0,
+    *,
+    running: float = 1.0,
+    quality: Quality = Quality.FRESH,
+    growth: float | None = None,
+    finish: float | None = None,
+    preempting: bool = False,
+) -> PodSignals:
+    """One pod's signals."""
+    return PodSignals(
+        quality=quality,
+        kv=kv,
+        running=running,
+        waiting=queue,
+        queue=queue,
+        queue_growth=growth,
+        running_growth=0.0,
+        finish_rate=finish,
+        preempting=preempting,
+    )
+
+
+def pod(name: str = "a", seen: PodSignals | None = None, *, ready: bool = True, unschedulable: bool = False) -> Replica:
+    """One pod; without signals it is ready and silent."""
+    return Replica(name=name, ready=ready, unschedulable=unschedulable, signals=seen or PodSignals())
+
+
+def fleet(*seen: PodSignals, starting: int = 0, unschedulable: int = 0, current: int | None = None) -> Fleet:
+    """Ready pods with these signals, and pods that are not ready."""
+    pods = [pod(f"ready-{i}", one) for i, one in enumerate(seen)]
+    pods += [pod(f"starting-{i}", ready=False, unschedulable=i < unschedulable) for i in range(starting)]
+    return Fleet(current=len(pods) if current is None else current, replicas=tuple(pods))
+
+
+def watched(settings: ScalingConfig, steady: Fleet, *, until: float = 0.0) -> State:
+    """A memory that has seen `steady` for a whole delay, up to `until`."""
+    state, now = State(), until - settings.scale_down_delay - 2 * PERIOD
+    while now < until:
+        _, state = decide(settings, steady, state, now)
+        now += PERIOD
+    return state
+
+
+def settle(settings: ScalingConfig, steady: Fleet) -> Decision:
+    """The decision about a fleet that has looked like this for longer than the delay, before anything was written."""
+    decision, _ = decide(settings, steady, watched(settings, steady), 0.0)
+    return decision
+
+
+def write(state: State, decision: Decision) -> State:
+    """The memory after the write, at no particular time."""
+    return written(state, decision, "2026-11-22T00:00:00Z")
+
+
+def page(**values: float) -> EngineMetrics:
+    """A page with the gauges at zero but for these values."""
+    return EngineMetrics(**({"kv_usage": 0.0, "running": 0.0, "waiting": 0.0} | values))  # type: ignore[arg-type]
+
+
+def track(*pages: tuple[float, EngineMetrics]) -> Track:
+    """The track of these pages, oldest first."""
+    found: Track | None = None
+    for at, metrics in pages:
+        found = observe(found, Sample(at, metrics))
+    assert found is not None
+    return found
