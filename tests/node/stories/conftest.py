@@ -1,0 +1,53 @@
+"""One cluster for all stories of a run, also when pytest-xdist spreads them over several processes."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.cluster import Cluster
+from tests.node.stories import site
+from tests.node.stories.tenant import Tenant, tenant
+
+_OPENED = pytest.StashKey[contextlib.ExitStack]()
+_CLUSTER = pytest.StashKey[Cluster]()
+
+
+def _cluster(config: pytest.Config) -> Cluster:
+    """The cluster of this process, started at first use."""
+    if _CLUSTER not in config.stash:
+        stack = config.stash.setdefault(_OPENED, contextlib.ExitStack())
+        config.stash[_CLUSTER] = stack.enter_context(site.opened(config.getoption("--context")))
+    return config.stash[_CLUSTER]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Pytest-xdist: the starting process has the cluster, the others get the way to it."""
+    cluster = _cluster(node.config)
+    node.workerinput["kubeconfig"] = str(cluster.kubeconfig)
+    node.workerinput["folder"] = str(cluster.folder)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the cluster that this process started."""
+    if _OPENED in config.stash:
+        config.stash[_OPENED].close()
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    given = getattr(request.config, "workerinput", None)
+    if given:
+        return Cluster(Path(given["kubeconfig"]), Path(given["folder"]))
+    return _cluster(request.config)
+
+
+@pytest.fixture
+def team(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Tenant]:
+    """A namespace of the story's own."""
+    name = request.node.originalname.removeprefix("test_").replace("_", "-")
+    with tenant(cluster, name) as result:
+        yield result

@@ -1,0 +1,185 @@
+"""One story's namespace, and what a person does in it."""
+
+import contextlib
+import json
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.cluster import images
+from tests.cluster.cluster import Cluster
+from tests.cluster.processes import CommandError
+from tests.demo import client as demo_client
+from tests.node.stories.watching import Watch, is_ready
+
+FAST = [{"name": "SIM_STARTUP_SECONDS", "value": "0"}, {"name": "SIM_CONTROL", "value": "1"}]
+
+
+def spec(**changes: Any) -> dict[str, Any]:
+    """A short spec: an engine that starts at once; `env` is added to the engine's."""
+    env = [*FAST, *changes.pop("env", [])]
+    engine = {"maxModelLen": 8192, "env": list({item["name"]: item for item in env}.values())}
+    base = {"model": {"source": "Qwen/Qwen3-8B"}, "engine": engine, "drain": {"timeoutSeconds": 30}}
+    return base | changes | {"engine": engine | changes.get("engine", {})}
+
+
+def merged(base: Any, change: Any) -> Any:
+    """Base with the change laid over it, dict by dict."""
+    if not isinstance(base, dict) or not isinstance(change, dict):
+        return change
+    return base | {key: merged(base.get(key), value) for key, value in change.items()}
+
+
+class Tenant:
+    """A namespace under the restricted Pod Security profile, watched from its first moment."""
+
+    def __init__(self, cluster: Cluster, namespace: str, watch: Watch) -> None:
+        self.cluster = cluster
+        self.namespace = namespace
+        self.watch = watch
+
+    def apply(self, name: str, wanted: dict[str, Any]) -> None:
+        """`kubectl apply` of an LLMDeployment."""
+        self.cluster.apply(
+            {
+                "apiVersion": "serving.llmfleet.io/v1alpha1",
+                "kind": "LLMDeployment",
+                "metadata": {"name": name, "namespace": self.namespace},
+                "spec": wanted,
+            }
+        )
+
+    def kubectl(self, *args: str, **options: Any) -> str:
+        """Kubectl in this namespace."""
+        return self.cluster.kubectl(*args, "--namespace", self.namespace, **options)
+
+    def object(self, name: str) -> dict[str, Any]:
+        """The LLMDeployment as last seen."""
+        return self.watch.state.get(("LLMDeployment", name), {})
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Its status as last seen."""
+        status: dict[str, Any] = self.object(name).get("status", {})
+        return status
+
+    def condition(self, name: str, kind: str) -> dict[str, Any]:
+        """One of its conditions as last seen; empty if there is none."""
+        found = (c for c in self.status(name).get("conditions", []) if c["type"] == kind)
+        return next(found, {})
+
+    def pods(self, name: str) -> list[dict[str, Any]]:
+        """Its pods, those on their way out too."""
+        return [
+            pod
+            for pod in self.watch.objects("Pod")
+            if pod["metadata"].get("labels", {}).get("llmfleet.io/deployment") == name
+        ]
+
+    def ready(self, name: str) -> list[str]:
+        """Names of its pods that take requests."""
+        return [pod["metadata"]["name"] for pod in self.pods(name) if is_ready(pod)]
+
+    def replica_sets(self, name: str) -> set[str]:
+        """Every ReplicaSet that it has ever had since the watch began: one for each rollout."""
+        return {
+            event.name
+            for event in self.watch.history
+            if event.kind == "ReplicaSet"
+            and event.body["metadata"].get("labels", {}).get("llmfleet.io/deployment") == name
+        }
+
+    def is_settled(self, name: str) -> bool:
+        """Whether the status speaks of the newest spec and everything wanted is ready and nothing else is left."""
+        body, status = self.object(name), self.status(name)
+        if not body or status.get("observedGeneration") != body["metadata"]["generation"]:
+            return False
+        ready = self.condition(name, "Ready")
+        return ready.get("status") == "True" and len(self.pods(name)) == status.get("readyReplicas")
+
+    def until_settled(self, name: str, *, replicas: int | None = None, timeout: float = 120.0) -> None:
+        """Wait for that; with `replicas`, also for that many ready pods."""
+        self.watch.until(
+            f"{name} settled with {replicas if replicas is not None else 'all'} replicas",
+            lambda: self.is_settled(name) and replicas in {None, len(self.ready(name))},
+            timeout=timeout,
+        )
+
+    def fault(self, pod: str, text: str) -> None:
+        """Make one engine fail: see images/sim-engine/README.md."""
+        path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8000/proxy/sim/fault"
+        self.cluster.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps({"fault": text}))
+
+    def urls(self, *names: str) -> dict[str, str]:
+        """Served name -> the URL that its Service has in the cluster."""
+        return {name: f"http://{name}.{self.namespace}.svc:8000/v1" for name in names}
+
+
+class Client:
+    """A pod that sends streaming requests through a Service and counts what was cut; see tests/demo/client.py."""
+
+    def __init__(self, tenant: Tenant, name: str, *, urls: dict[str, str], requests: list[dict[str, Any]]) -> None:
+        self.tenant = tenant
+        self.name = name
+        files = {
+            "client.py": Path(demo_client.__file__).read_text(),
+            "plan.json": json.dumps({"urls": urls, "requests": requests}),
+        }
+        container = {
+            "name": "client",
+            "image": images.SIM_ENGINE,
+            "command": ["python3", "/client/client.py", "/client/plan.json"],
+            "volumeMounts": [{"name": "files", "mountPath": "/client"}],
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        }
+        metadata = {"name": name, "namespace": tenant.namespace}
+        pod = {
+            "restartPolicy": "Never",
+            "securityContext": {"runAsNonRoot": True, "runAsUser": 2000, "seccompProfile": {"type": "RuntimeDefault"}},
+            "terminationGracePeriodSeconds": 0,
+            "containers": [container],
+            "volumes": [{"name": "files", "configMap": {"name": name}}],
+        }
+        tenant.cluster.apply(
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": files},
+            {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": pod},
+        )
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it has said so far."""
+        with contextlib.suppress(CommandError):
+            return [json.loads(line) for line in self.tenant.kubectl("logs", self.name).splitlines()]
+        return []
+
+    def until_started(self) -> None:
+        """Wait for the first answer of every model."""
+        self._until(lambda lines: any(line["event"] == "report" for line in lines), "sends requests", 120)
+
+    def result(self, *, timeout: float = 240.0) -> dict[str, Any]:
+        """Wait for its end: requests, errors, ttft, tokens."""
+        self._until(lambda lines: bool(lines) and lines[-1]["event"] in {"end", "no-answer"}, "has ended", timeout)
+        return self.lines()[-1]
+
+    def _until(self, reached: Any, what: str, timeout: float) -> None:
+        self.tenant.watch.until(f"client {self.name} {what}", lambda: reached(self.lines()), timeout=timeout)
+
+
+def steady(
+    model: str, *, count: int, per_second: float, output_tokens: int, input_tokens: int = 64
+) -> list[dict[str, Any]]:
+    """That many requests at equal distances."""
+    return [
+        {"arrival_s": i / per_second, "input_tokens": input_tokens, "output_tokens": output_tokens, "model": model}
+        for i in range(count)
+    ]
+
+
+@contextlib.contextmanager
+def tenant(cluster: Cluster, story: str) -> Iterator[Tenant]:
+    """A namespace for one story, removed afterwards."""
+    namespace = f"{story[:40]}-{uuid.uuid4().hex[:5]}"
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
+    with Watch(cluster, namespace) as watch:
+        yield Tenant(cluster, namespace, watch)
+        cluster.kubectl("delete", "namespace", namespace, "--wait=false")

@@ -1,0 +1,70 @@
+"""A mistake is named in the status, the pods that serve keep serving, and the corrected spec goes through."""
+
+from typing import Any
+
+import pytest
+
+from tests.node.stories.tenant import Client, Tenant, merged, spec, steady
+
+pytestmark = pytest.mark.node
+
+MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
+    "bad-image": (
+        {"engine": {"image": "localhost/llmfleet/no-such-image:v0.32.0"}},
+        "Progressing",
+        "Stuck",
+        "no-such-image",
+    ),
+    "too-many-gpus-for-the-cluster": (
+        {"gpu": {"tensorParallelSize": 64}},
+        "Progressing",
+        "Unschedulable",
+        "nvidia.com/gpu",
+    ),
+    "image-not-allowed": (
+        {"engine": {"image": "example.com/miner:1"}},
+        "SpecValid",
+        "ImageNotAllowed",
+        "example.com/miner:1",
+    ),
+    "no-such-profile": ({"gpu": {"profile": "h900"}}, "SpecValid", "ProfileNotFound", "h900"),
+    "abbreviated-flag": ({"engine": {"extraArgs": ["--tensor-par", "4"]}}, "SpecValid", "Forbidden", "--tensor-par"),
+    "missing-secret": (
+        {"access": {"apiKeySecretRef": {"name": "nowhere", "key": "x"}}},
+        "Progressing",
+        "Stuck",
+        "nowhere",
+    ),
+    "model-too-long-for-the-gpu": ({"engine": {"maxModelLen": 131072}}, "Progressing", "Stuck", "max seq len"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_mistake(team: Tenant, mistake: str) -> None:
+    """Named in words; the old pod serves on; the correction needs no other step."""
+    change, kind, reason, words = MISTAKES[mistake]
+    team.apply("model", spec())
+    team.until_settled("model", replicas=1)
+    serving = team.ready("model")
+    team.apply("model", merged(spec(), change))
+    team.watch.until(f"{kind} says {reason}", lambda: team.condition("model", kind).get("reason") == reason, timeout=90)
+    assert words in team.condition("model", kind)["message"]
+    assert team.ready("model") == serving
+    requests = steady("model", count=2, per_second=5, output_tokens=4)
+    assert Client(team, "client", urls=team.urls("model"), requests=requests).result()["errors"] == []
+    team.apply("model", merged(spec(), {"engine": {"maxNumSeqs": 32}}))
+    team.until_settled("model", replicas=1)
+    assert team.condition("model", "SpecValid")["status"] == "True"
+    assert team.ready("model") != serving
+
+
+def test_a_foreign_object_is_not_taken_over(team: Tenant) -> None:
+    """Somebody's Service has the name: it stays his, and the status says so."""
+    ports = [{"port": 80}]
+    metadata = {"name": "shop", "namespace": team.namespace}
+    team.cluster.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": ports}})
+    team.apply("shop", spec())
+    team.watch.until("NameConflict", lambda: team.condition("shop", "SpecValid").get("reason") == "NameConflict")
+    assert team.cluster.get("service", "shop", "--namespace", team.namespace)["spec"]["ports"][0]["port"] == 80
+    team.kubectl("delete", "service", "shop")
+    team.until_settled("shop", replicas=1)

@@ -1,0 +1,85 @@
+"""Each field of the spec that pods depend on makes exactly one rollout when it changes; the others make none."""
+
+from typing import Any
+
+import pytest
+
+from llmfleet.api import crd
+from tests.cluster import images
+from tests.crd.schema_walk import spec_constraints
+from tests.node.stories.site import OLD_ENGINE
+from tests.node.stories.tenant import FAST, Tenant, merged, spec
+
+pytestmark = pytest.mark.node
+
+ROLLS: dict[str, dict[str, Any]] = {
+    "model.source": {"model": {"source": "Qwen/Qwen3-4B"}},
+    "model.revision": {"model": {"revision": "9c925d64d72725edaf899c6cb9c377fd0709d9c5"}},
+    "model.trustRemoteCode": {"model": {"trustRemoteCode": True}},
+    "model.servedNames": {"model": {"servedNames": ["walk", "alias"]}},
+    "model.tokenSecretRef": {"model": {"tokenSecretRef": {"name": "token", "key": "token"}}},
+    "engine.image": {"engine": {"image": OLD_ENGINE}},
+    "engine.dtype": {"engine": {"image": images.SIM_ENGINE, "dtype": "bfloat16"}},
+    "engine.quantization": {"engine": {"quantization": "fp8"}},
+    "engine.gpuMemoryUtilization": {"engine": {"gpuMemoryUtilization": 0.92}},
+    "engine.maxModelLen": {"engine": {"maxModelLen": 4096}},
+    "engine.maxNumSeqs": {"engine": {"maxNumSeqs": 64}},
+    "engine.maxNumBatchedTokens": {"engine": {"maxNumBatchedTokens": 4096}},
+    "engine.extraArgs": {"engine": {"extraArgs": ["--seed", "7"]}},
+    "engine.env": {"engine": {"env": [*FAST, {"name": "SIM_TIME_SCALE", "value": "2"}]}},
+    "gpu.profile": {"gpu": {"profile": "sim-other"}},
+    "gpu.tensorParallelSize": {"gpu": {"tensorParallelSize": 2}},
+    "resources": {"resources": {"requests": {"cpu": "6m", "memory": "49Mi"}, "limits": {"memory": "1025Mi"}}},
+    "startup.timeoutSeconds": {"startup": {"timeoutSeconds": 600}},
+    "startup.warmup": {"startup": {"warmup": False}},
+    "drain.timeoutSeconds": {"drain": {"timeoutSeconds": 31}},
+    "access.apiKeySecretRef": {"access": {"apiKeySecretRef": {"name": "token", "key": "token"}}},
+}
+"""In this order, each on top of those before."""
+ROLLS_NOT: dict[str, dict[str, Any]] = {
+    "replicas": {"replicas": 2},
+    "scaling": {"scaling": {"minReplicas": 2, "maxReplicas": 3}},
+    "rollout": {"rollout": {"maxSurge": 2, "maxUnavailable": 1}},
+    "suspend": {"suspend": True},
+}
+
+
+def test_every_field_is_in_one_of_the_tables() -> None:
+    """A field that is added later must say whether it rolls."""
+    walked = {".".join(c.path[1:]) for c in spec_constraints(crd.document()) if len(c.path) > 1}
+    known = tuple({**ROLLS, **ROLLS_NOT})
+    assert [path for path in sorted(walked) if "." in path and not path.startswith(known)] == []
+
+
+def test_each_field_makes_exactly_one_rollout(team: Tenant) -> None:
+    """Counted by ReplicaSets; the pod of each is ready before the next change."""
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token", "namespace": team.namespace}}
+    team.cluster.apply(secret | {"stringData": {"token": "x"}})
+    wanted = spec()
+    team.apply("walk", wanted)
+    team.until_settled("walk", replicas=1)
+    rollouts = {}
+    for field, change in ROLLS.items():
+        before = team.replica_sets("walk")
+        wanted = merged(wanted, change)
+        team.apply("walk", wanted)
+        team.until_settled("walk", replicas=1)
+        rollouts[field] = len(team.replica_sets("walk") - before)
+    assert rollouts == dict.fromkeys(ROLLS, 1)
+
+
+def test_replicas_scaling_and_strategy_make_no_rollout(team: Tenant) -> None:
+    """What only moves replicas, or says how a later rollout goes, leaves the pods alone."""
+    wanted = spec()
+    team.apply("calm", wanted)
+    team.until_settled("calm", replicas=1)
+    for change in ROLLS_NOT.values():
+        wanted = merged(wanted, change)
+        team.apply("calm", wanted)
+        generation = team.object("calm").get("metadata", {}).get("generation", 0)
+        team.watch.until(
+            "the change is applied",
+            lambda seen=generation: team.status("calm").get("observedGeneration", 0) >= seen > 0,
+        )
+    team.watch.until("suspended", lambda: not team.pods("calm"))
+    assert len(team.replica_sets("calm")) == 1

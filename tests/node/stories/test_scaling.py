@@ -1,0 +1,71 @@
+"""Replicas follow the load and the person, and never fall on missing metrics."""
+
+import pytest
+
+from tests.node.stories.site import OLD_ENGINE
+from tests.node.stories.tenant import Client, Tenant, spec, steady
+
+pytestmark = pytest.mark.node
+
+SLOW = [{"name": "SIM_PROFILE", "value": "l4-8b"}]
+SCALING = {"minReplicas": 1, "maxReplicas": 4, "scaleDownDelaySeconds": 8}
+
+
+def load(team: Tenant, name: str, *, seconds: int) -> Client:
+    """More than one L4 can hold in its KV cache: about a hundred sequences of a thousand tokens at a time."""
+    requests = steady(name, count=4 * seconds, per_second=4, input_tokens=1000, output_tokens=100)
+    return Client(team, "load", urls=team.urls(name), requests=requests)
+
+
+def test_kubectl_scale(team: Tenant) -> None:
+    """The scale subresource is the one place where replicas are decided."""
+    team.apply("manual", spec())
+    team.until_settled("manual", replicas=1)
+    team.kubectl("scale", "llm/manual", "--replicas=3")
+    team.until_settled("manual", replicas=3)
+    team.kubectl("scale", "llm/manual", "--replicas=0")
+    team.watch.until("no pods", lambda: not team.pods("manual"))
+    team.kubectl("scale", "llm/manual", "--replicas=1")
+    team.until_settled("manual", replicas=1)
+    assert len(team.replica_sets("manual")) == 1
+
+
+@pytest.mark.parametrize("image", ["", OLD_ENGINE], ids=["kv_cache_usage_perc", "gpu_cache_usage_perc"])
+def test_load_up_and_load_gone(team: Tenant, image: str) -> None:
+    """Load: more replicas. Load gone: fewer after the delay, and no request is lost on the way."""
+    team.apply("auto", spec(env=SLOW, scaling=SCALING, engine={"image": image}))
+    team.until_settled("auto", replicas=1)
+    client = load(team, "auto", seconds=30)
+    team.watch.until("three replicas", lambda: len(team.ready("auto")) >= 3)
+    scaling = team.status("auto")["scaling"]
+    assert scaling["history"][-1]["from"] == 1
+    assert scaling["lastScaleTime"]
+    assert client.result()["errors"] == []
+    team.until_settled("auto", replicas=1, timeout=180)
+    assert team.condition("auto", "ScalingActive")["status"] == "True"
+    assert team.status("auto")["scaling"]["history"][0]["to"] < team.status("auto")["scaling"]["history"][0]["from"]
+    assert len(team.replica_sets("auto")) == 1
+
+
+def test_bounds_hold_whatever_is_written(team: Tenant) -> None:
+    """A person's wish outside the bounds is clamped, not argued with."""
+    team.apply("bounded", spec(scaling=SCALING | {"minReplicas": 2}))
+    team.until_settled("bounded", replicas=2)
+    team.kubectl("scale", "llm/bounded", "--replicas=9")
+    team.watch.until("four pods", lambda: len(team.ready("bounded")) == 4)
+    team.watch.during(3, lambda: len(team.pods("bounded")) > 4, "more pods than maxReplicas")
+
+
+@pytest.mark.parametrize("fault", ["metrics=off", "metrics=nan", "metrics=frozen"])
+def test_metrics_lost(team: Tenant, fault: str) -> None:
+    """Without metrics of one replica nothing is taken away, and the reason says so."""
+    team.apply("blind", spec(scaling=SCALING | {"scaleDownDelaySeconds": 5}, replicas=3))
+    team.until_settled("blind", replicas=3)
+    for pod in team.ready("blind"):
+        team.fault(pod, fault)
+    held = ("HeldMissingMetrics", "HeldStale")
+    team.watch.until("held", lambda: team.condition("blind", "ScalingActive").get("reason") in held, timeout=60)
+    kept = len(team.ready("blind"))
+    team.watch.during(12, lambda: len(team.pods("blind")) < kept, "a replica was taken away without metrics")
+    assert kept >= 1
+    assert team.condition("blind", "Ready")["status"] == "True"

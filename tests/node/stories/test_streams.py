@@ -1,0 +1,70 @@
+"""No stream is cut on rollout, scale-down and eviction: 0 of at least 200 in each story."""
+
+import json
+
+import pytest
+
+from tests.node.stories.tenant import Client, Tenant, spec, steady
+
+pytestmark = pytest.mark.node
+
+COUNT = 240
+PACE = [{"name": "SIM_TIME_SCALE", "value": "0.2"}]
+
+
+def streaming(team: Tenant, name: str) -> Client:
+    """Eight new streams a second for half a minute, each of about five seconds."""
+    requests = steady(name, count=COUNT, per_second=8, output_tokens=150)
+    client = Client(team, "client", urls=team.urls(name), requests=requests)
+    client.until_started()
+    return client
+
+
+def nothing_was_cut(client: Client) -> None:
+    result = client.result()
+    assert result["errors"] == []
+    assert result["requests"] == COUNT >= 200
+    assert result["tokens"] == COUNT * 150
+
+
+def test_rollout_cuts_no_stream(team: Tenant) -> None:
+    team.apply("rolling", spec(env=PACE, replicas=2))
+    team.until_settled("rolling", replicas=2)
+    client = streaming(team, "rolling")
+    for seqs in (100, 101):
+        before = team.ready("rolling")
+        team.apply("rolling", spec(env=PACE, replicas=2, engine={"maxNumSeqs": seqs}))
+        team.watch.until(
+            "new pods only", lambda old=before: not set(old) & {p["metadata"]["name"] for p in team.pods("rolling")}
+        )
+    nothing_was_cut(client)
+
+
+def test_scale_down_cuts_no_stream(team: Tenant) -> None:
+    team.apply("shrinking", spec(env=PACE, replicas=4))
+    team.until_settled("shrinking", replicas=4)
+    client = streaming(team, "shrinking")
+    for replicas in (2, 1):
+        team.kubectl("scale", "llm/shrinking", f"--replicas={replicas}")
+        team.watch.until("fewer pods", lambda left=replicas: len(team.pods("shrinking")) == left)
+    nothing_was_cut(client)
+
+
+def test_eviction_cuts_no_stream(team: Tenant) -> None:
+    """Pods are evicted as `kubectl drain` does it; the PodDisruptionBudget lets one go at a time."""
+    team.apply("evicted", spec(env=PACE, replicas=2))
+    team.until_settled("evicted", replicas=2)
+    client = streaming(team, "evicted")
+    for pod in team.ready("evicted"):
+        evict(team, pod)
+        team.watch.until(
+            "a replacement", lambda gone=pod: gone not in team.ready("evicted") and len(team.ready("evicted")) == 2
+        )
+    nothing_was_cut(client)
+
+
+def evict(team: Tenant, pod: str) -> None:
+    """Ask for one pod's eviction."""
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": team.namespace}}
+    path = f"/api/v1/namespaces/{team.namespace}/pods/{pod}/eviction"
+    team.cluster.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(body))
