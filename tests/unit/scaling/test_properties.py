@@ -1,0 +1,160 @@
+"""What holds for every load, every gap in the data and every delay: searched, not sampled by hand."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmfleet.scaling.config import ScalingConfig
+from llmfleet.scaling.fleet import Fleet, Replica
+from llmfleet.scaling.policy import Decision, decide
+from llmfleet.scaling.signals import PodSignals, Quality
+from llmfleet.scaling.state import State
+from llmfleet.scaling.terms import TOLERANCE
+from tests.unit.scaling.builders import PERIOD, config, fleet, pod, signals, watched, write
+
+usage = st.floats(0, 1)
+queue = st.integers(0, 500).map(float)
+rate = st.none() | st.floats(0, 50)
+fresh = st.builds(signals, usage, queue, growth=st.none() | st.floats(-50, 50), finish=rate, preempting=st.booleans())
+unknown = st.sampled_from(
+    [
+        PodSignals(),
+        PodSignals(quality=Quality.STALE),
+        signals(0.1, quality=Quality.FROZEN),
+        signals(None, 1, quality=Quality.MISSING),
+    ]
+)
+bounds = st.tuples(st.integers(1, 30), st.integers(0, 30)).map(lambda pair: config(least=pair[0], most=sum(pair)))
+
+
+def replicas_of(seen: list[PodSignals], *, starting: int = 0, unschedulable: int = 0) -> tuple[Replica, ...]:
+    return fleet(*seen, starting=starting, unschedulable=unschedulable).replicas
+
+
+@st.composite
+def fleets(draw: st.DrawFn, one: st.SearchStrategy[PodSignals]) -> Fleet:
+    """Any mixture of ready, starting and unschedulable pods, under any present number."""
+    seen, starting = draw(st.lists(one, max_size=6)), draw(st.integers(0, 4))
+    pods = replicas_of(seen, starting=starting, unschedulable=draw(st.integers(0, starting)))
+    return Fleet(
+        current=draw(st.integers(0, 40)),
+        replicas=pods,
+        replicas_manager=draw(st.sampled_from(["", "kubectl", "llmfleet-autoscaler"])),
+        quota_exceeded=draw(st.sampled_from(["", "quota"])),
+    )
+
+
+def run(limits: ScalingConfig, seen: list[Fleet], state: State | None = None) -> list[Decision]:
+    """The decisions about successive fleets, each written."""
+    found, state = [], state or State()
+    for step, moment in enumerate(seen):
+        decision, state = decide(limits, moment, state, step * PERIOD)
+        if decision.write:
+            state = write(state, decision)
+        found.append(decision)
+    return found
+
+
+@given(bounds, st.lists(fleets(fresh | unknown), min_size=1, max_size=6))
+def test_bounds_always_hold(limits: ScalingConfig, seen: list[Fleet]) -> None:
+    assert all(limits.min_replicas <= d.wanted <= limits.max_replicas for d in run(limits, seen))
+
+
+@given(
+    st.lists(fresh, max_size=4),
+    st.lists(unknown, min_size=1, max_size=3),
+    st.integers(0, 3),
+    st.integers(0, 20),
+    st.lists(usage, min_size=1, max_size=3),
+)
+def test_never_down_on_unknown(
+    known: list[PodSignals], gaps: list[PodSignals], starting: int, current: int, before: list[float]
+) -> None:
+    """However long the fleet was quiet, and whatever the others say."""
+    limits = config()
+    state = watched(limits, fleet(*[signals(kv) for kv in before]))
+    seen = Fleet(current=current, replicas=replicas_of([*known, *gaps], starting=starting))
+    decision, _ = decide(limits, seen, state, 0)
+    assert decision.wanted >= min(current, limits.max_replicas)
+
+
+@given(st.lists(fresh, min_size=1, max_size=5), st.integers(0, 4), st.floats(0, 1), st.integers(0, 100), st.data())
+def test_more_load_never_asks_for_fewer(
+    seen: list[PodSignals], index: int, more_kv: float, more_queue: int, data: st.DataObject
+) -> None:
+    limits, index = config(), index % len(seen)
+    current = data.draw(st.integers(1, 12))
+    light = Fleet(current=current, replicas=replicas_of(seen))
+    one = seen[index]
+    assert one.kv is not None
+    assert one.queue is not None
+    heavier = replace(one, kv=min(1.0, one.kv + more_kv), queue=one.queue + more_queue)
+    heavy = Fleet(current=current, replicas=replicas_of([*seen[:index], heavier, *seen[index + 1 :]]))
+    state = watched(limits, fleet(*[signals(0.0)] * current))
+    assert decide(limits, heavy, state, 0)[0].wanted >= decide(limits, light, state, 0)[0].wanted
+
+
+@given(st.lists(fresh, min_size=1, max_size=5))
+def test_starting_replicas_cover_the_need(seen: list[PodSignals]) -> None:
+    """The same load again, with what was asked for under way, asks for nothing more."""
+    limits = config()
+    first, state = decide(limits, fleet(*seen), watched(limits, fleet(*seen)), 0)
+    if not first.write or first.wanted < len(seen):
+        return
+    pods = replicas_of(seen, starting=first.wanted - len(seen))
+    second, _ = decide(limits, Fleet(current=first.wanted, replicas=pods), write(state, first), PERIOD)
+    assert not second.write
+
+
+@given(
+    st.lists(st.floats(1 / (1 + TOLERANCE) + 0.01, 1 + TOLERANCE - 0.01), min_size=1, max_size=40), st.integers(1, 10)
+)
+def test_no_change_inside_the_tolerance(shares: list[float], count: int) -> None:
+    """A load that wanders about the target by less than the tolerance moves nothing, however long."""
+    limits = config(delay=30)
+    moments = [fleet(*[signals(0.5 * share)] * count) for share in shares]
+    assert not any(decision.write for decision in run(limits, moments))
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 6), st.integers(1, 12)), min_size=1, max_size=12),
+    st.integers(0, 60),
+    st.integers(0, 30),
+)
+def test_never_down_within_the_delay_after_an_up(loads: list[tuple[float, int]], delay: int, start: int) -> None:
+    """Any load curve, any start-up time: at most one change of direction within a delay, and that one upwards."""
+    limits, state, current = config(delay=delay), State(), 1
+    born = [-1e9]
+    last_up = -1e9
+    curve = [load for load, periods in loads for _ in range(periods)]
+    for step, load in enumerate(curve):
+        now = step * PERIOD
+        ready = [since + start <= now for since in born]
+        each = min(1.0, load / max(1, sum(ready)))
+        pods = tuple(pod(f"p{i}", signals(each) if up else None, ready=up) for i, up in enumerate(ready))
+        decision, state = decide(limits, Fleet(current=current, replicas=pods), state, now)
+        if decision.wanted > current:
+            last_up = now
+        if decision.wanted < current:
+            assert now - last_up >= delay
+        if decision.write:
+            state = write(state, decision)
+        born = (born + [now] * decision.wanted)[: decision.wanted]
+        current = decision.wanted
+
+
+@given(st.floats(0, 20), st.integers(1, 10))
+def test_a_steady_load_comes_to_rest(load: float, current: int) -> None:
+    """From any number of replicas: the load settles, nothing moves any more, and each replica is within its target."""
+    limits, state = config(delay=20, most=60), State()
+    numbers = []
+    for step in range(30):
+        seen = fleet(*[signals(min(1.0, load / current))] * current)
+        decision, state = decide(limits, seen, state, step * PERIOD)
+        if decision.write:
+            state = write(state, decision)
+        current = decision.wanted
+        numbers.append(current)
+    assert len(set(numbers[-10:])) == 1
+    assert load / current <= 0.5 * (1 + TOLERANCE) + 1e-9
