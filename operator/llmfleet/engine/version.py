@@ -11,7 +11,7 @@ from typing import NamedTuple
 from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import LLMDeploymentSpec
 
-_VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?(?:(?:[-+._]|rc|post|dev).*)?", re.ASCII)
+_VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?(?:[-+_].*|\.?(?:rc|post|dev)\d.*)?", re.ASCII)
 
 
 class Version(NamedTuple):
