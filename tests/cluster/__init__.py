@@ -2,5 +2,7 @@
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import ControlPlane
+from tests.cluster.existing import ExistingCluster
+from tests.cluster.node import Node
 
-__all__ = ["Cluster", "ControlPlane"]
+__all__ = ["Cluster", "ControlPlane", "ExistingCluster", "Node"]

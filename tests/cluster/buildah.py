@@ -5,7 +5,6 @@ anybody would use. It is Debian 12 with Debian's Python 3.11, which needs no mor
 """
 
 import ast
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -75,7 +74,9 @@ class Store:
 def _make_root(root: Path) -> None:
     """Make a small Debian with Python and pip, in which pip may install for everybody as in the real image."""
     left_out = [f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("man", "doc", "locale")]
-    trim = 'rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1"/var/log/* "$1"/usr/lib/python3*/EXTERNALLY-MANAGED'
+    trim = (
+        'rm -rf "$1"/var/lib/apt/lists/* "$1"/var/cache/apt/* "$1"/var/log/* "$1"/usr/lib/python3*/EXTERNALLY-MANAGED'
+    )
     python = 'ln -s /usr/bin/python3 "$1/usr/local/bin/python"'
     options = ["--quiet", "--variant=minbase", f"--include={_PACKAGES}", '--aptopt=Acquire::Languages "none"']
     hooks = [f"--customize-hook={hook}" for hook in (trim, python)]
@@ -98,5 +99,5 @@ def _pip_settings() -> tuple[dict[str, str], list[Path]]:
     for line in processes.run([python, "-m", "pip", "config", "list"]).splitlines():
         key, _, quoted = line.partition("=")
         settings[key.rpartition(".")[2]] = str(ast.literal_eval(quoted))
-    paths = [Path(value) for value in settings.values() if value.startswith("/") and os.path.exists(value)]
-    return settings, paths
+    paths = [Path(value) for value in settings.values() if value.startswith("/")]
+    return settings, [path for path in paths if path.exists()]

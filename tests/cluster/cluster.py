@@ -14,6 +14,11 @@ from tests.cluster.paths import binary_folder
 Manifest = Mapping[str, Any]
 
 
+def search_path() -> str:
+    """The PATH with the built binaries first: kubectl and helm of the versions tested with."""
+    return f"{binary_folder()}:{os.environ.get('PATH', os.defpath)}"
+
+
 class Cluster:
     """A running cluster, reached through a kubeconfig file."""
 
@@ -26,8 +31,7 @@ class Cluster:
     @property
     def env(self) -> dict[str, str]:
         """Environment for a command that shall talk to this cluster."""
-        path = f"{binary_folder()}:{os.environ.get('PATH', os.defpath)}"
-        return {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PATH": path}
+        return {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PATH": search_path()}
 
     def kubectl(self, *args: str, stdin: str | None = None, timeout: float | None = None) -> str:
         """Run kubectl as administrator and return what it printed.

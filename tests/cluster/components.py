@@ -120,6 +120,7 @@ def kube_controller_manager(site: Site) -> list[str]:
         "--use-service-account-credentials=true",
         "--kube-api-qps=1000",
         "--kube-api-burst=2000",
+        "--pvclaimbinder-sync-period=1s",  # a claim made together with its volume is often bound by this alone
         "--concurrent-deployment-syncs=20",
         "--concurrent-replicaset-syncs=20",
         "--concurrent-service-endpoint-syncs=20",

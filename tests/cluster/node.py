@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 from typing import Self
 
-from tests.cluster import audit, cgroups, images, node_init, node_settings, processes, state
+from tests.cluster import audit, cgroups, images, node_init, processes, state
 from tests.cluster.cluster import Cluster
-from tests.cluster.components import Site
+from tests.cluster.components import CLUSTER_DOMAIN, Site
 from tests.cluster.control_plane import add_user, free_port, prepare
 from tests.cluster.node_settings import ADDRESS, NAME, NodeSite
 from tests.cluster.paths import REPOSITORY
@@ -63,7 +63,7 @@ class Node(Cluster):
         cgroups.create(self.node.cgroup)
         node_init.save(self.node)
         unshare = ["unshare", "--fork", "--kill-child", "--mount-proc", *_NAMESPACES]
-        init = [sys.executable, "-m", "tests.cluster.node_init", self.folder]
+        init = [sys.executable, "-m", "tests.cluster.node_init", str(self.folder)]
         self._process = processes.Daemon(
             "the node",
             [*unshare, *init],
@@ -112,8 +112,9 @@ class Node(Cluster):
             The loopback port outside. It stays as long as the node does.
         """
         listener = socket.create_server(("127.0.0.1", 0))
-        self._carry(listener, f"{host}.cluster.local" if host.endswith(".svc") else host, port)
-        return int(listener.getsockname()[1])
+        outside = int(listener.getsockname()[1])
+        self._carry(listener, f"{host}.{CLUSTER_DOMAIN}" if host.endswith(".svc") else host, port)
+        return outside
 
     def _carry(self, listener: socket.socket, host: str, port: int) -> None:
         with listener:

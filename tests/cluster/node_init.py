@@ -111,7 +111,9 @@ def _start(node: NodeSite, daemons: processes.Daemons) -> None:
     kubelet = [f"--config={etc}/kubelet.yaml", f"--kubeconfig={site.kubeconfig_of('kubelet')}"]
     place = [f"--root-dir={node.memory}/kubelet", f"--hostname-override={NAME}", f"--node-ip={ADDRESS}"]
     daemons.start("kubelet", [binary("kubelet"), *kubelet, *place])
-    daemons.start("kube-proxy", [binary("kube-proxy"), f"--config={etc}/kube-proxy.yaml", f"--hostname-override={NAME}"])
+    daemons.start(
+        "kube-proxy", [binary("kube-proxy"), f"--config={etc}/kube-proxy.yaml", f"--hostname-override={NAME}"]
+    )
     daemons.start("coredns", [binary("coredns"), "-conf", etc / "Corefile"])
     kubectl = [str(binary("kubectl")), f"--kubeconfig={site.kubeconfig}"]
     daemons.wait("the node's registration", lambda: processes.succeeds([*kubectl, "get", "node", NAME]))
