@@ -13,7 +13,7 @@ from typing import Any
 
 from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import LLMDeployment
-from llmfleet.engine.version import assumed_version, image_of
+from llmfleet.engine.version import image_of, version_of
 from llmfleet.manifests.names import FIELD_MANAGER
 
 Fields = Mapping[str, Any]
@@ -36,7 +36,8 @@ def inputs_hash(deployment: LLMDeployment, settings: Settings) -> str:
             "spec": deployment.spec.model_dump(mode="json", by_alias=True, exclude=NOT_INPUTS, exclude_defaults=True),
             "profile": profile and profile.model_dump(mode="json", by_alias=True, include=used, exclude_defaults=True),
             "image": image,
-            "version": str(assumed_version(image, settings)),
+            # Not the assumed version: where nothing is known, the next operator may assume another one.
+            "version": str(version_of(image, settings) or version_of(settings.engine.default_image, settings)),
             "pullPolicy": settings.engine.image_pull_policy,
             "env": settings.engine.extra_env,
         }
