@@ -94,7 +94,8 @@ def test_others_may_add_but_not_edit(cluster: ControlPlane) -> None:
     assert not fleet.stands()
     fleet.roll()
     assert fleet.stands()
-    assert fleet.live()["spec"]["template"]["spec"]["containers"][0]["image"] == "vllm/vllm-openai:v0.32.0"
+    images = {c["name"]: c["image"] for c in fleet.live()["spec"]["template"]["spec"]["containers"]}
+    assert images == {"engine": "vllm/vllm-openai:v0.32.0", "sidecar": "proxy"}
 
 
 def test_a_removed_field_of_ours_is_an_edit(cluster: ControlPlane) -> None:
