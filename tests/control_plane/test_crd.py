@@ -75,7 +75,9 @@ def test_the_bound_itself_is_accepted(cluster: ControlPlane) -> None:
     """As far as the bound alone decides: a value that another rule judges too is left out."""
     judged_twice = {c.path for c in CONSTRAINTS if c.keyword in {"rule", "pattern"}}
     cases = [c for c in CONSTRAINTS if c.keyword in DERIVED and c.path not in judged_twice]
-    both_needed = {("spec", "rollout", "maxSurge"): {"spec": {"rollout": {"maxUnavailable": 1}}}}
+    both_needed: dict[tuple[str, ...], Any] = {
+        ("spec", "rollout", "maxSurge"): {"spec": {"rollout": {"maxUnavailable": 1}}}
+    }
     changes = [merged(both_needed.get(c.path, {}), placed(c.path, at(c))) for c in cases]
     answers = refusals(cluster, named(changes))
     refused = {c.name: words for c, words in zip(cases, answers.values(), strict=True) if words}

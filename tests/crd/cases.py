@@ -4,6 +4,7 @@ Numeric bounds, lengths and counts are derived from the schema (one beyond is re
 cannot be derived (patterns and rules) stands here by hand.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from tests.crd.schema_walk import Constraint
@@ -160,7 +161,7 @@ def placed(path: tuple[str, ...], value: Any) -> dict[str, Any]:
 
 def beyond(constraint: Constraint) -> Any:
     """A value just outside a numeric bound, a length, a count or an enum."""
-    outside = {
+    outside: dict[str, Callable[[Any], Any]] = {
         "minimum": lambda bound: bound if constraint.exclusive else bound - 1,
         "maximum": lambda bound: bound if constraint.exclusive else bound + 1,
         "minLength": lambda bound: "a" * (bound - 1),
@@ -173,7 +174,7 @@ def beyond(constraint: Constraint) -> Any:
 
 def at(constraint: Constraint) -> Any:
     """The value that is just inside."""
-    inside = {
+    inside: dict[str, Callable[[Any], Any]] = {
         "minimum": lambda bound: 0.01 if constraint.exclusive else bound,
         "maximum": lambda bound: 0.99 if constraint.exclusive else bound,
         "minLength": lambda bound: "a" * bound,

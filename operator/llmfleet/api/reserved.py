@@ -78,6 +78,7 @@ UNSAFE_FLAGS: dict[str, str] = {
     "--reasoning-parser-plugin": "it imports code into the API server",
     "--worker-cls": "it imports code into the engine",
     "--worker-extension-cls": "it imports code into the engine",
+    "--scheduler-cls": "it imports code into the engine",
     "--ssl-keyfile": "the probes and the Service speak HTTP; end TLS in front of it",
     "--ssl-certfile": "the probes and the Service speak HTTP; end TLS in front of it",
     "--ssl-ca-certs": "the probes and the Service speak HTTP; end TLS in front of it",

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +38,23 @@ class Tenant:
         self.cluster = cluster
         self.namespace = namespace
         self.watch = watch
+        self._generations: dict[str, int] = {}
 
     def apply(self, name: str, wanted: dict[str, Any]) -> None:
-        """`kubectl apply` of an LLMDeployment."""
-        self.cluster.apply(
-            {
-                "apiVersion": "serving.llmfleet.io/v1alpha1",
-                "kind": "LLMDeployment",
-                "metadata": {"name": name, "namespace": self.namespace},
-                "spec": wanted,
-            }
-        )
+        """`kubectl apply` of an LLMDeployment; what is waited for afterwards is of this generation."""
+        body = {
+            "apiVersion": "serving.llmfleet.io/v1alpha1",
+            "kind": "LLMDeployment",
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": wanted,
+        }
+        options = ("--server-side", "--force-conflicts", "-o", "jsonpath={.metadata.generation}")
+        self._generations[name] = int(self.kubectl("apply", *options, "-f", "-", stdin=json.dumps(body)))
+
+    def scale(self, name: str, replicas: int) -> None:
+        """`kubectl scale`."""
+        self.kubectl("scale", f"llm/{name}", f"--replicas={replicas}")
+        self._generations[name] = self.cluster.get("llm", name, "--namespace", self.namespace)["metadata"]["generation"]
 
     def kubectl(self, *args: str, **options: Any) -> str:
         """Kubectl in this namespace."""
@@ -89,13 +95,32 @@ class Tenant:
             and event.body["metadata"].get("labels", {}).get("llmfleet.io/deployment") == name
         }
 
+    def is_applied(self, name: str) -> bool:
+        """Whether the status speaks of what was applied last."""
+        return bool(self.status(name).get("observedGeneration", 0) >= self._generations.get(name, 1))
+
+    def is_ready(self, name: str) -> bool:
+        """Whether what was applied last is ready; pods of an earlier spec may still drain."""
+        return self.is_applied(name) and self.condition(name, "Ready").get("status") == "True"
+
     def is_settled(self, name: str) -> bool:
-        """Whether the status speaks of the newest spec and everything wanted is ready and nothing else is left."""
-        body, status = self.object(name), self.status(name)
-        if not body or status.get("observedGeneration") != body["metadata"]["generation"]:
-            return False
-        ready = self.condition(name, "Ready")
-        return ready.get("status") == "True" and len(self.pods(name)) == status.get("readyReplicas")
+        """Whether everything wanted is ready and nothing else is left."""
+        return self.is_ready(name) and len(self.pods(name)) == self.status(name).get("readyReplicas")
+
+    def until_applied(self, name: str) -> None:
+        """Wait until the operator has seen what was applied last."""
+        self.watch.until(f"{name} is applied", lambda: self.is_applied(name))
+
+    def until_ready(self, name: str, replicas: int, *, without: Collection[str] = ()) -> None:
+        """Wait for that many pods that take requests, none of them among `without`."""
+        self.watch.until(
+            f"{replicas} ready pods of {name}, none of {list(without)}",
+            lambda: self.is_ready(name) and len(self.ready(name)) == replicas and not {*without} & {*self.ready(name)},
+        )
+
+    def until_pods(self, name: str, count: int) -> None:
+        """Wait until it has that many pods, those on their way out counted."""
+        self.watch.until(f"{count} pods of {name}", lambda: len(self.pods(name)) == count)
 
     def until_settled(self, name: str, *, replicas: int | None = None, timeout: float = 120.0) -> None:
         """Wait for that; with `replicas`, also for that many ready pods."""

@@ -62,8 +62,9 @@ def test_each_field_makes_exactly_one_rollout(team: Tenant) -> None:
     for field, change in ROLLS.items():
         before = team.replica_sets("walk")
         wanted = merged(wanted, change)
+        old = team.ready("walk")
         team.apply("walk", wanted)
-        team.until_settled("walk", replicas=1)
+        team.until_ready("walk", 1, without=old)
         rollouts[field] = len(team.replica_sets("walk") - before)
     assert rollouts == dict.fromkeys(ROLLS, 1)
 
@@ -76,10 +77,6 @@ def test_replicas_scaling_and_strategy_make_no_rollout(team: Tenant) -> None:
     for change in ROLLS_NOT.values():
         wanted = merged(wanted, change)
         team.apply("calm", wanted)
-        generation = team.object("calm").get("metadata", {}).get("generation", 0)
-        team.watch.until(
-            "the change is applied",
-            lambda seen=generation: team.status("calm").get("observedGeneration", 0) >= seen > 0,
-        )
+        team.until_applied("calm")
     team.watch.until("suspended", lambda: not team.pods("calm"))
     assert len(team.replica_sets("calm")) == 1

@@ -21,11 +21,11 @@ def test_kubectl_scale(team: Tenant) -> None:
     """The scale subresource is the one place where replicas are decided."""
     team.apply("manual", spec())
     team.until_settled("manual", replicas=1)
-    team.kubectl("scale", "llm/manual", "--replicas=3")
+    team.scale("manual", 3)
     team.until_settled("manual", replicas=3)
-    team.kubectl("scale", "llm/manual", "--replicas=0")
-    team.watch.until("no pods", lambda: not team.pods("manual"))
-    team.kubectl("scale", "llm/manual", "--replicas=1")
+    team.scale("manual", 0)
+    team.until_pods("manual", 0)
+    team.scale("manual", 1)
     team.until_settled("manual", replicas=1)
     assert len(team.replica_sets("manual")) == 1
 
@@ -51,7 +51,7 @@ def test_bounds_hold_whatever_is_written(team: Tenant) -> None:
     """A person's wish outside the bounds is clamped, not argued with."""
     team.apply("bounded", spec(scaling=SCALING | {"minReplicas": 2}))
     team.until_settled("bounded", replicas=2)
-    team.kubectl("scale", "llm/bounded", "--replicas=9")
+    team.scale("bounded", 9)
     team.watch.until("four pods", lambda: len(team.ready("bounded")) == 4)
     team.watch.during(3, lambda: len(team.pods("bounded")) > 4, "more pods than maxReplicas")
 

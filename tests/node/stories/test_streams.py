@@ -34,9 +34,7 @@ def test_rollout_cuts_no_stream(team: Tenant) -> None:
     for seqs in (100, 101):
         before = team.ready("rolling")
         team.apply("rolling", spec(env=PACE, replicas=2, engine={"maxNumSeqs": seqs}))
-        team.watch.until(
-            "new pods only", lambda old=before: not set(old) & {p["metadata"]["name"] for p in team.pods("rolling")}
-        )
+        team.until_ready("rolling", 2, without=before)
     nothing_was_cut(client)
 
 
@@ -45,8 +43,8 @@ def test_scale_down_cuts_no_stream(team: Tenant) -> None:
     team.until_settled("shrinking", replicas=4)
     client = streaming(team, "shrinking")
     for replicas in (2, 1):
-        team.kubectl("scale", "llm/shrinking", f"--replicas={replicas}")
-        team.watch.until("fewer pods", lambda left=replicas: len(team.pods("shrinking")) == left)
+        team.scale("shrinking", replicas)
+        team.until_pods("shrinking", replicas)
     nothing_was_cut(client)
 
 
@@ -57,9 +55,7 @@ def test_eviction_cuts_no_stream(team: Tenant) -> None:
     client = streaming(team, "evicted")
     for pod in team.ready("evicted"):
         evict(team, pod)
-        team.watch.until(
-            "a replacement", lambda gone=pod: gone not in team.ready("evicted") and len(team.ready("evicted")) == 2
-        )
+        team.until_ready("evicted", 2, without=[pod])
     nothing_was_cut(client)
 
 
