@@ -4,10 +4,12 @@ Numeric bounds, lengths and counts are derived from the schema (one beyond is re
 cannot be derived (patterns and rules) stands here by hand.
 """
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.crd.schema_walk import Constraint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 COMMIT = "9c925d64d72725edaf899c6cb9c377fd0709d9c5"
 HUB = {"source": "Qwen/Qwen3-8B"}
