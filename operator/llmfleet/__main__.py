@@ -1,0 +1,155 @@
+"""The command line: run the operator, or do without a cluster what it would do.
+
+Exit codes: 0 done; 1 the input is refused, or the operator ended by itself; 2 wrong usage.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from llmfleet import __version__
+from llmfleet.api import crd
+from llmfleet.api.v1alpha1 import KIND, LLMDeployment
+from llmfleet.controller.logs import LogFormat, configure
+from llmfleet.controller.settings import SettingsError, explain, load
+from llmfleet.engine.checks import Severity, check
+from llmfleet.manifests.children import children
+
+POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+class UsageError(Exception):
+    """What was given cannot be used; the message says what to do."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; returns the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.do(arguments)
+    except (SettingsError, UsageError) as error:
+        print(f"llmfleet: {error}", file=sys.stderr)  # noqa: T201 - the command line speaks on its streams
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="llmfleet", description="Runs fleets of vLLM servers on Kubernetes from LLMDeployment objects."
+    )
+    parser.add_argument("--version", action="version", version=f"llmfleet {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_render(commands)
+    generate = commands.add_parser("crd", help="print the CustomResourceDefinition, ready for kubectl apply -f -")
+    generate.set_defaults(do=_crd)
+    return parser
+
+
+def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    run = commands.add_parser(
+        "run",
+        help="run the operator",
+        description="Runs the operator with the credentials of its pod, or of $KUBECONFIG. Several may run: "
+        "the one that holds the Lease works, the others wait.",
+    )
+    run.add_argument("--settings", type=Path, required=True, metavar="FILE", help="the administrator's settings, YAML")
+    run.add_argument(
+        "--namespace", action="append", default=[], metavar="NS", help="watch this namespace only; may be repeated"
+    )
+    run.add_argument(
+        "--lease-namespace",
+        default=_pod_namespace(),
+        metavar="NS",
+        help="where the Lease of the election lives (default: the pod's own namespace, else default)",
+    )
+    run.add_argument("--port", type=int, default=8080, help="of /livez, /readyz and /metrics (default: %(default)s)")
+    run.add_argument(
+        "--log-format",
+        type=LogFormat,
+        choices=list(LogFormat),
+        default=LogFormat.TEXT,
+        help="default: %(default)s",
+    )
+    run.set_defaults(do=_run)
+
+
+def _add_render(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    render = commands.add_parser(
+        "render",
+        help="print the objects that the operator would create",
+        description="Prints the children of LLMDeployments as YAML, without a cluster: for review and debugging. "
+        "Warnings go to stderr; a spec that the operator would not apply ends with exit code 1.",
+    )
+    render.add_argument("-f", "--filename", type=Path, required=True, metavar="FILE", help="LLMDeployments, YAML")
+    render.add_argument("--settings", type=Path, required=True, metavar="FILE", help="the administrator's settings")
+    render.set_defaults(do=_render)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from llmfleet.controller import app  # noqa: PLC0415 - kopf and the client take half a second that others need not wait
+
+    settings = load(arguments.settings)
+    configure(arguments.log_format)
+    options = app.Options(
+        namespaces=arguments.namespace, lease_namespace=arguments.lease_namespace, port=arguments.port
+    )
+    return asyncio.run(app.run(settings, options))
+
+
+def _crd(_: argparse.Namespace) -> int:
+    sys.stdout.write(crd.to_yaml(crd.document()))
+    return 0
+
+
+def _render(arguments: argparse.Namespace) -> int:
+    settings = load(arguments.settings)
+    manifests = []
+    for deployment in _read(arguments.filename):
+        problems = check(deployment, settings)
+        for problem in problems:
+            line = f"llmfleet: {deployment.metadata.name}: {problem.severity}: {problem.message}"
+            print(line, file=sys.stderr)  # noqa: T201 - the command line speaks on its streams
+        if any(problem.severity is Severity.ERROR for problem in problems):
+            return 1
+        manifests.extend(children(deployment, settings))
+    sys.stdout.write(yaml.safe_dump_all(manifests, sort_keys=False))
+    return 0
+
+
+def _read(path: Path) -> list[LLMDeployment]:
+    """The LLMDeployments of a file; an absent namespace is `default`, as with kubectl.
+
+    Raises:
+        UsageError: the file cannot be read, or holds something else.
+    """
+    try:
+        documents = [document for document in yaml.safe_load_all(path.read_text(encoding="utf-8")) if document]
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path}: not valid YAML: {error}") from error
+    return [_deployment(path, document) for document in documents]
+
+
+def _deployment(path: Path, document: object) -> LLMDeployment:
+    if not isinstance(document, dict) or document.get("kind") != KIND:
+        raise UsageError(f"{path}: every document must be of kind {KIND}")
+    meta = {"namespace": "default", "uid": "00000000-0000-0000-0000-000000000000"} | (document.get("metadata") or {})
+    try:
+        return LLMDeployment.parse(document | {"metadata": meta})
+    except ValidationError as error:
+        raise UsageError(f"{path}: {explain(error)}") from error
+
+
+def _pod_namespace() -> str:
+    return POD_NAMESPACE.read_text(encoding="utf-8").strip() if POD_NAMESPACE.exists() else "default"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

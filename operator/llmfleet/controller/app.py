@@ -1,0 +1,178 @@
+"""Wires everything together and runs it until a signal, a lost Lease or a fault ends it.
+
+Order of a life: probes answer -> the CRD is there -> watches fill the cache while the election runs -> work.
+Order of an end: passes come to their end -> the Lease is given back -> watches and probes stop.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+import kopf
+
+from llmfleet import __version__
+from llmfleet.api.settings import Settings
+from llmfleet.controller import handlers, metrics, probes
+from llmfleet.controller.cache import Cache
+from llmfleet.controller.cluster import LLMS, Api, Cluster, connect
+from llmfleet.controller.errors import TransientError
+from llmfleet.controller.leader import Leader
+from llmfleet.controller.queue import WorkQueue
+from llmfleet.controller.reconcile import Reconciler
+from llmfleet.controller.recorder import Recorder
+from llmfleet.controller.resync import Resync
+from llmfleet.controller.startups import Startups
+from llmfleet.controller.watches import Watches
+
+logger = logging.getLogger(__name__)
+
+CRD_PAUSE = 5.0
+"""Seconds between looks for the CRD."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The command line."""
+
+    namespaces: Sequence[str] = ()
+    """Namespaces that are watched; empty: all."""
+    lease_namespace: str
+    port: int = 8080
+
+
+class App:
+    """One operator process. To be made inside the event loop."""
+
+    def __init__(self, api: Api, settings: Settings, options: Options) -> None:
+        identity = f"{socket.gethostname()}_{uuid4()}"
+        self.options = options
+        self.leader = Leader(api, namespace=options.lease_namespace, identity=identity)
+        self.cluster = Cluster(api, may_write=self.leader.may_write)
+        self.cache = Cache()
+        self.queue = WorkQueue()
+        scopes = tuple(options.namespaces) or ("",)
+        self.watches = Watches(tuple((plural, scope) for plural in handlers.PLURALS for scope in scopes))
+        self.health = probes.Health(self.watches, self.queue)
+        self.reconciler = Reconciler(
+            cache=self.cache,
+            cluster=self.cluster,
+            settings=settings,
+            recorder=Recorder(self.cluster, identity=identity),
+            startups=Startups(since=time.time()),
+        )
+        self._stop = asyncio.Event()
+        self._kopf_stop = asyncio.Event()
+
+    async def run(self) -> int:
+        """Live.
+
+        Returns:
+            The exit code: 0 after a signal, else 1.
+        """
+        metrics.BUILD_INFO.labels(__version__).set(1)
+        runner = await probes.serve(self.health, port=self.options.port)
+        try:
+            self._listen_to_signals()
+            await self._until_stopped(self._wait_for_crd())
+            if self._stop.is_set():
+                return 0
+            return await self._work()
+        finally:
+            await runner.cleanup()
+
+    async def _work(self) -> int:
+        resync = Resync(self.cache, self.cluster, self.queue, self.watches, self.options.namespaces)
+        parts = [
+            asyncio.create_task(self.health.run(), name="health"),
+            asyncio.create_task(self._lead(), name="leader election"),
+            asyncio.create_task(self._reconcile(), name="reconcile"),
+            asyncio.create_task(resync.run(), name="resync"),
+        ]
+        watching = asyncio.create_task(self._watch(), name="watches")
+        stop = asyncio.create_task(self._stop.wait(), name="stop")
+        done, _ = await asyncio.wait([*parts, watching, stop], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {stop}:
+            logger.error("The part %r ended: %s", task.get_name(), task.exception() or "without an error")
+        await _end(parts)
+        await self.leader.release()
+        self._kopf_stop.set()
+        await asyncio.wait([watching], timeout=handlers.END_PATIENCE)
+        return 0 if done == {stop} else 1
+
+    async def _until_stopped(self, work: Coroutine[None, None, None]) -> None:
+        task, stop = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
+        await asyncio.wait([task, stop], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not task.cancel():
+            task.result()
+
+    async def _wait_for_crd(self) -> None:
+        """Wait for the CRD: kopf watches only what exists when it starts."""
+        is_told = False
+        while True:
+            try:
+                if await self.cluster.serves(LLMS):
+                    return
+                problem = f"The resource {LLMS.plural} is unknown to the API server: install the CRD (crds/)"
+            except TransientError as error:
+                problem = str(error)
+            if not is_told:
+                logger.warning("%s; waiting", problem)
+                is_told = True
+            await asyncio.sleep(CRD_PAUSE)
+
+    async def _lead(self) -> None:
+        """Leadership that was had and is lost ends the process at once: nothing half done may go on."""
+        await self.leader.run()
+        logger.critical("The Lease is lost: this process ends")
+        logging.shutdown()
+        os._exit(1)
+
+    async def _reconcile(self) -> None:
+        await self.leader.elected.wait()
+        await self.queue.run(self.reconciler)
+
+    async def _watch(self) -> None:
+        ready = asyncio.Event()
+        signals = asyncio.create_task(self._keep_signals(ready), name="signals")
+        namespaces = list(self.options.namespaces)
+        await kopf.operator(
+            registry=handlers.registry(self.cache, self.queue, self.watches),
+            settings=handlers.settings(),
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            standalone=True,
+            ready_flag=ready,
+            stop_flag=self._kopf_stop,
+        )
+        signals.cancel()
+
+    async def _keep_signals(self, ready: asyncio.Event) -> None:
+        """Take back the signals, which kopf takes when it starts: the order of ending is ours."""
+        await ready.wait()
+        self._listen_to_signals()
+
+    def _listen_to_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def run(settings: Settings, options: Options) -> int:
+    """Run the operator; returns the exit code."""
+    api = await connect()
+    try:
+        return await App(api, settings, options).run()
+    finally:
+        await api.close()

@@ -1,0 +1,134 @@
+"""What the watches have told, as observations by object. Fed by the handlers, read by reconcile and the autoscaler.
+
+A watch that has to start over after a long silence never tells of what was deleted meanwhile; `retain` drops that.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from llmfleet.controller.observed import (
+    ChildView,
+    DeploymentView,
+    ObjectView,
+    Observed,
+    view_child,
+    view_deployment,
+    view_object,
+)
+from llmfleet.controller.pods import PodView, view_pod
+from llmfleet.controller.queue import Key
+from llmfleet.manifests.names import DEPLOYMENT_LABEL
+
+Body = Mapping[str, Any]
+
+REMEMBERED_DELETIONS = 4096
+
+
+class _View(Protocol):
+    @property
+    def uid(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+
+
+V = TypeVar("V", bound=_View)
+
+
+@dataclass
+class Shelf(Generic[V]):
+    """Observations of one resource."""
+
+    view: Callable[[Body], V]
+    key_of: Callable[[Body], Key]
+    items: dict[Key, dict[str, V]] = field(default_factory=dict)
+    """Key of the LLMDeployment -> uid -> observation."""
+    _gone: dict[str, None] = field(default_factory=dict)
+
+    def put(self, body: Body) -> None:
+        """Take note of a body, from a watch or from the answer to a write; an older one changes nothing."""
+        meta = body["metadata"]
+        uid, version = meta["uid"], int(meta["resourceVersion"])
+        key = self.key_of(body)
+        known = self.items.get(key, {}).get(uid)
+        if uid not in self._gone and (known is None or known.version < version):
+            self.items.setdefault(key, {})[uid] = self.view(body)
+
+    def remove(self, body: Body) -> None:
+        """Forget what was deleted; a late answer to a write does not bring it back."""
+        self._drop(self.key_of(body), body["metadata"]["uid"])
+
+    def retain(self, uids: set[str], *, known_before: set[str]) -> list[Key]:
+        """Drop what was known before `uids` were listed and is not among them.
+
+        Returns:
+            The keys of what was dropped.
+        """
+        lost = [(key, uid) for key, here in self.items.items() for uid in here if uid in known_before - uids]
+        for key, uid in lost:
+            self._drop(key, uid)
+        return [key for key, _ in lost]
+
+    def uids(self) -> set[str]:
+        """Everything that is known."""
+        return {uid for here in self.items.values() for uid in here}
+
+    def all(self, key: Key) -> tuple[V, ...]:
+        """What is known of one LLMDeployment."""
+        return tuple(self.items.get(key, {}).values())
+
+    def newest(self, key: Key) -> V | None:
+        """The one of an object that has only one; of an old and a new one of the same name, the new."""
+        return max(self.all(key), key=lambda view: view.version, default=None)
+
+    def _drop(self, key: Key, uid: str) -> None:
+        self._gone[uid] = None
+        if len(self._gone) > REMEMBERED_DELETIONS:
+            del self._gone[next(iter(self._gone))]
+        here = self.items.get(key, {})
+        here.pop(uid, None)
+        if not here:
+            self.items.pop(key, None)
+
+
+def _own_key(body: Body) -> Key:
+    return body["metadata"]["namespace"], body["metadata"]["name"]
+
+
+def _label_key(body: Body) -> Key:
+    return body["metadata"]["namespace"], (body["metadata"].get("labels") or {}).get(DEPLOYMENT_LABEL, "")
+
+
+class Cache:
+    """All shelves."""
+
+    def __init__(self) -> None:
+        self.objects: Shelf[ObjectView] = Shelf(view_object, _own_key)
+        self.deployments: Shelf[DeploymentView] = Shelf(view_deployment, _own_key)
+        self.services: Shelf[ChildView] = Shelf(view_child, _own_key)
+        self.budgets: Shelf[ChildView] = Shelf(view_child, _own_key)
+        self.pods: Shelf[PodView] = Shelf(view_pod, _label_key)
+
+    def shelf(self, plural: str) -> Shelf[Any]:
+        """The shelf of a resource."""
+        shelves: dict[str, Shelf[Any]] = {
+            "llmdeployments": self.objects,
+            "deployments": self.deployments,
+            "services": self.services,
+            "poddisruptionbudgets": self.budgets,
+            "pods": self.pods,
+        }
+        return shelves[plural]
+
+    def observe(self, key: Key) -> Observed | None:
+        """All that is known of one LLMDeployment; None if there is none."""
+        target = self.objects.newest(key)
+        if target is None:
+            return None
+        return Observed(
+            target=target,
+            deployment=self.deployments.newest(key),
+            service=self.services.newest(key),
+            pdb=self.budgets.newest(key),
+            pods=self.pods.all(key),
+        )

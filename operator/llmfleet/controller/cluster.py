@@ -1,0 +1,228 @@
+"""The API server: the only module, beside the leader election, that talks to it. No decisions here.
+
+Every write asks first whether this process may write (it holds the Lease), is counted, and carries what makes it
+harmless when the world has moved on: server-side apply of own fields only, the uid of the object that is meant, the
+resourceVersion where a number is based on what was read.
+Answers are plain dicts. Requests go out as JSON through the client's transport: its models would copy each body twice.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from llmfleet import __version__
+from llmfleet.api.v1alpha1 import GROUP, PLURAL, VERSION
+from llmfleet.controller import metrics
+from llmfleet.controller.errors import ConflictError, DeniedError, InvalidError, NotLeaderError, TransientError
+from llmfleet.controller.pods import DELETION_COST
+from llmfleet.manifests.names import FIELD_MANAGER
+from llmfleet.scaling.state import MANAGER as AUTOSCALER
+
+USER_AGENT = f"llmfleet/{__version__}"
+TIMEOUT = 30.0
+"""Seconds for one request."""
+
+Api = client.ApiClient
+Body = dict[str, Any]
+
+_APPLY, _MERGE, _JSON = "application/apply-patch+yaml", "application/merge-patch+json", "application/json"
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Where a kind lives."""
+
+    api: str
+    """`api/v1` or `apis/GROUP/VERSION`."""
+    plural: str
+    kind: str
+
+    @property
+    def api_version(self) -> str:
+        """As it stands in a manifest."""
+        return self.api.split("/", 1)[1]
+
+    def path(self, namespace: str = "", name: str = "", sub: str = "") -> str:
+        """URL path of the collection, the object, or a subresource of it."""
+        scope = ["namespaces", namespace] if namespace else []
+        return "/" + "/".join(part for part in (self.api, *scope, self.plural, name, sub) if part)
+
+
+LLMS = Resource(f"apis/{GROUP}/{VERSION}", PLURAL, "LLMDeployment")
+DEPLOYMENTS = Resource("apis/apps/v1", "deployments", "Deployment")
+SERVICES = Resource("api/v1", "services", "Service")
+BUDGETS = Resource("apis/policy/v1", "poddisruptionbudgets", "PodDisruptionBudget")
+PODS = Resource("api/v1", "pods", "Pod")
+EVENTS = Resource("api/v1", "events", "Event")
+
+WATCHED = (LLMS, DEPLOYMENTS, SERVICES, BUDGETS, PODS)
+CHILDREN = {resource.kind: resource for resource in (DEPLOYMENTS, SERVICES, BUDGETS)}
+
+
+async def connect() -> Api:
+    """A client with the credentials of $KUBECONFIG (or ~/.kube/config), or of the pod.
+
+    Raises:
+        kubernetes.aio.config.ConfigException: neither is there.
+    """
+    settings = client.Configuration()
+    try:
+        config.load_incluster_config(client_configuration=settings)
+    except config.ConfigException:
+        await config.load_kube_config(client_configuration=settings)
+    api = client.ApiClient(configuration=settings)
+    api.user_agent = USER_AGENT
+    return api
+
+
+class Cluster:
+    """Reads and writes of the operator."""
+
+    def __init__(self, api: Api, *, may_write: Callable[[], bool]) -> None:
+        self._api = api
+        self._may_write = may_write
+
+    async def serves(self, resource: Resource) -> bool:
+        """Whether the API server knows this resource: the CRD is installed."""
+        try:
+            answer = await self._call("GET", f"/{resource.api}")
+        except _NotFoundError:
+            return False
+        return any(item["name"] == resource.plural for item in answer["resources"])
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> Body | None:
+        """One object, live; None if there is none."""
+        try:
+            return await self._call("GET", resource.path(namespace, name))
+        except _NotFoundError:
+            return None
+
+    async def uids(self, resource: Resource, *, namespace: str = "", selector: str = "") -> set[str]:
+        """The uids of what is there, in one namespace or in all."""
+        query = {"labelSelector": selector} if selector else {}
+        answer = await self._call("GET", resource.path(namespace), query=query, accept=_METADATA_ONLY)
+        return {item["metadata"]["uid"] for item in answer["items"]}
+
+    async def apply(self, manifest: Body, *, uid: str = "", dry_run: bool = False) -> Body:
+        """Server-side apply of the operator's own fields.
+
+        Args:
+            manifest: the child.
+            uid: of the object that is meant; with it, nothing is created.
+            dry_run: only ask what would be stored.
+
+        Raises:
+            ConflictError: the object is another one than meant.
+            InvalidError: the API server refuses the manifest, or a quota does.
+        """
+        resource, meta = CHILDREN[manifest["kind"]], manifest["metadata"]
+        body = manifest if not uid else manifest | {"metadata": meta | {"uid": uid}}
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
+        path = resource.path(meta["namespace"], meta["name"])
+        return await self._write("apply", resource, path, method="PATCH", body=body, query=query, content=_APPLY)
+
+    async def apply_status(self, namespace: str, name: str, *, uid: str, status: Body) -> Body | None:
+        """Write the status of an LLMDeployment; None if the object is gone."""
+        meta = {"namespace": namespace, "name": name, "uid": uid}
+        body = {"apiVersion": LLMS.api_version, "kind": LLMS.kind, "metadata": meta, "status": status}
+        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        path = LLMS.path(namespace, name, "status")
+        try:
+            return await self._write("apply", LLMS, path, method="PATCH", body=body, query=query, content=_APPLY)
+        except _NotFoundError:
+            return None
+
+    async def scale(self, namespace: str, name: str, *, replicas: int, version: int) -> None:
+        """Write spec.replicas through /scale, if the object is still the one that was read.
+
+        Raises:
+            ConflictError: somebody changed the object since.
+        """
+        body = {"metadata": {"resourceVersion": str(version)}, "spec": {"replicas": replicas}}
+        query = {"fieldManager": AUTOSCALER}
+        path = LLMS.path(namespace, name, "scale")
+        await self._write("scale", LLMS, path, method="PATCH", body=body, query=query, content=_MERGE)
+
+    async def set_deletion_cost(self, namespace: str, name: str, *, uid: str, cost: int) -> None:
+        """Say how gladly a pod would be missed: the lowest cost goes first when replicas are taken away."""
+        body = {"metadata": {"uid": uid, "annotations": {DELETION_COST: str(cost)}}}
+        query = {"fieldManager": AUTOSCALER}
+        path = PODS.path(namespace, name)
+        await self._write("patch", PODS, path, method="PATCH", body=body, query=query, content=_MERGE)
+
+    async def create_event(self, event: Body) -> None:
+        """Post an Event."""
+        path = EVENTS.path(event["metadata"]["namespace"])
+        await self._write("create", EVENTS, path, method="POST", body=event, query={}, content=_JSON)
+
+    async def _write(
+        self, verb: str, resource: Resource, path: str, *, method: str, body: Body, query: dict[str, str], content: str
+    ) -> Body:
+        if not self._may_write():
+            raise NotLeaderError("this process does not hold the Lease")
+        if "dryRun" not in query:
+            metrics.API_WRITES.labels(verb, resource.plural).inc()
+        return await self._call(method, path, query=query, body=body, content=content)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str] | None = None,
+        body: Body | None = None,
+        content: str = _JSON,
+        accept: str = _JSON,
+    ) -> Body:
+        """One request and its answer; what went wrong, as one of the errors of this package."""
+        url = self._api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        headers = {"Accept": accept, "Content-Type": content, "User-Agent": USER_AGENT}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                answer = await self._api.rest_client.request(method, url, headers=headers, body=body)
+                text = await answer.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise TransientError(f"the API server cannot be reached: {str(error) or type(error).__name__}") from error
+        if answer.status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
+            _refuse(answer.status, text, answer.headers.get("Retry-After"))
+        parsed: Body = json.loads(text)
+        return parsed
+
+
+class _NotFoundError(TransientError):
+    """HTTP 404."""
+
+
+def _refuse(status: int, text: bytes, retry_after: str | None) -> NoReturn:
+    """Raise what an HTTP error means for a pass."""
+    try:
+        message = str(json.loads(text).get("message", ""))
+    except (ValueError, AttributeError):
+        message = text[:200].decode(errors="replace")
+    match status:
+        case 404:
+            raise _NotFoundError(message)
+        case 409:
+            raise ConflictError(message)
+        case 400 | 413 | 415 | 422:
+            raise InvalidError(message)
+        case 403 if _is_policy(message):
+            raise InvalidError(message)
+        case 401 | 403:
+            raise DeniedError(f"the operator lacks a right: {message}")
+        case _:
+            wait = float(retry_after) if retry_after and retry_after.isdigit() else None
+            raise TransientError(f"the API server answers {status}: {message}", retry_after=wait)
+
+
+def _is_policy(message: str) -> bool:
+    """Whether a 403 comes from a quota or an admission rule, not from missing rights: RBAC always names the verb."""
+    return " cannot " not in message

@@ -1,0 +1,174 @@
+"""Observations -> the five conditions, one small function each. Pure.
+
+Each condition is judged on its own; only the merge at the end knows what was there before.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from llmfleet.api.conditions import ConditionType, Reason
+from llmfleet.api.status import Condition
+from llmfleet.controller.observed import Observed
+from llmfleet.controller.pods import Hold, hold
+from llmfleet.engine.checks import Problem, Severity
+
+MESSAGE_LENGTH = 1000
+
+
+class Judgement(NamedTuple):
+    """A condition without its history."""
+
+    type: ConditionType
+    status: Literal["True", "False", "Unknown"]
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What the conditions are judged from."""
+
+    observed: Observed
+    wanted: int
+    suspended: bool
+    problems: tuple[Problem, ...] = ()
+    delayed: str = ""
+    """Why the spec could not be applied this time, though it may be the next."""
+    scaling: Judgement
+
+    @property
+    def error(self) -> Problem | None:
+        """The first problem because of which the spec is not applied."""
+        return next((problem for problem in self.problems if problem.severity is Severity.ERROR), None)
+
+    @property
+    def ready(self) -> int:
+        """Replicas that answer."""
+        return self.observed.deployment.ready if self.observed.deployment else 0
+
+    @property
+    def is_rolled_out(self) -> bool:
+        """Every pod is of the present template, and the numbers are true."""
+        live = self.observed.deployment
+        return live is not None and live.is_observed and live.updated == live.current and live.wanted == self.wanted
+
+    @property
+    def is_complete(self) -> bool:
+        """As many replicas as wanted answer, and no others are there."""
+        live = self.observed.deployment
+        settled = self.is_rolled_out and not self.delayed
+        return settled and live is not None and live.ready == live.current == self.wanted
+
+    @property
+    def has_earlier(self) -> bool:
+        """Replicas of an earlier spec are still there."""
+        live = self.observed.deployment
+        return live is not None and (not live.is_observed or live.updated < live.current) and live.ready > 0
+
+    @property
+    def count(self) -> str:
+        """The numbers, as a part of a sentence."""
+        return f"{self.ready} of {self.wanted} replicas are ready"
+
+
+def judge(scene: Scene) -> tuple[Judgement, ...]:
+    """All conditions."""
+    held = hold(scene.observed.pods)
+    return (
+        _ready(scene, held),
+        _available(scene),
+        _progressing(scene, held),
+        _spec_valid(scene),
+        scene.scaling,
+    )
+
+
+def _ready(scene: Scene, held: Hold | None) -> Judgement:
+    """The spec is applied and as many replicas as wanted answer."""
+    if scene.error:
+        return Judgement(ConditionType.READY, "False", Reason.INVALID, scene.error.message)
+    if scene.suspended:
+        return Judgement(ConditionType.READY, "False", Reason.SUSPENDED, "spec.suspend is true: there are no replicas")
+    if scene.is_complete:
+        return Judgement(ConditionType.READY, "True", Reason.AVAILABLE, scene.count)
+    if scene.has_earlier and not scene.is_rolled_out:
+        return Judgement(ConditionType.READY, "False", Reason.ROLLING_OUT, _with(scene.count, held, scene.delayed))
+    broken = held is not None and (held.restarted or held.stage is Reason.STUCK)
+    reason = Reason.DEGRADED if broken and scene.ready else Reason.STARTING
+    return Judgement(ConditionType.READY, "False", reason, _with(scene.count, held, scene.delayed))
+
+
+def _available(scene: Scene) -> Judgement:
+    """At least one replica answers."""
+    if scene.ready:
+        return Judgement(ConditionType.AVAILABLE, "True", Reason.MINIMUM_READY, f"{scene.ready} replicas answer")
+    return Judgement(ConditionType.AVAILABLE, "False", Reason.NONE_READY, "no replica answers")
+
+
+def _progressing(scene: Scene, held: Hold | None) -> Judgement:
+    """A start or a rollout is under way and gets on."""
+    live = scene.observed.deployment
+    if cause := _obstacle(scene, held):
+        return Judgement(ConditionType.PROGRESSING, "False", Reason.STUCK, cause)
+    if held is not None:
+        return Judgement(ConditionType.PROGRESSING, "True", held.stage, held.message)
+    if live is not None and live.current > scene.wanted:
+        extra = live.current - scene.wanted
+        return Judgement(ConditionType.PROGRESSING, "True", Reason.DRAINING, f"{extra} replicas are to go")
+    if scene.is_complete or scene.error:
+        return Judgement(ConditionType.PROGRESSING, "False", Reason.COMPLETE, "no rollout or start is under way")
+    return Judgement(ConditionType.PROGRESSING, "True", Reason.LOADING, "pods are being created")
+
+
+def _obstacle(scene: Scene, held: Hold | None) -> str:
+    """What stops a start or a rollout, the most telling cause first; empty if nothing does."""
+    live = scene.observed.deployment
+    if live is not None and live.failure:
+        return live.failure
+    if held is not None:
+        return held.message if held.stage is Reason.STUCK else ""
+    if scene.delayed or live is None or scene.is_complete:
+        return scene.delayed
+    return live.late
+
+
+def _spec_valid(scene: Scene) -> Judgement:
+    """Nothing in the spec is known to fail."""
+    if scene.error:
+        words = " ".join(problem.message for problem in scene.problems if problem.severity is Severity.ERROR)
+        return Judgement(ConditionType.SPEC_VALID, "False", scene.error.reason, words)
+    if scene.problems:
+        words = " ".join(problem.message for problem in scene.problems)
+        return Judgement(ConditionType.SPEC_VALID, "True", Reason.VALID_WITH_WARNINGS, words)
+    return Judgement(ConditionType.SPEC_VALID, "True", Reason.VALID, "nothing in the spec is known to fail")
+
+
+def _with(sentence: str, held: Hold | None, delayed: str) -> str:
+    """A sentence with what holds things up."""
+    return "; ".join(part for part in (sentence, held.message if held else "", delayed) if part)
+
+
+def merge(
+    previous: Iterable[Condition], judgements: Iterable[Judgement], *, generation: int, now: str
+) -> list[Condition]:
+    """New conditions that keep the time of the last transition where the status did not change.
+
+    Conditions of types that are not judged here are somebody else's and are left out: with server-side apply they stay.
+    """
+    before = {condition.type: condition for condition in previous}
+    merged = []
+    for kind, status, reason, message in judgements:
+        old = before.get(kind)
+        since = old.last_transition_time if old is not None and old.status == status else now
+        merged.append(
+            Condition(
+                type=kind,
+                status=status,
+                observed_generation=generation,
+                last_transition_time=since,
+                reason=reason,
+                message=message[:MESSAGE_LENGTH],
+            )
+        )
+    return merged

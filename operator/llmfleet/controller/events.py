@@ -1,0 +1,75 @@
+"""Two statuses -> the Events that an administrator should see: transitions only, never a running log. Pure."""
+
+from typing import Literal, NamedTuple
+
+from llmfleet.api.conditions import ConditionType, Reason
+from llmfleet.api.status import LLMDeploymentStatus
+from llmfleet.controller.status import condition
+
+_WATCHED = (ConditionType.READY, ConditionType.PROGRESSING, ConditionType.SPEC_VALID, ConditionType.SCALING_ACTIVE)
+_WARNINGS = frozenset(
+    {
+        Reason.DEGRADED,
+        Reason.STUCK,
+        Reason.UNSCHEDULABLE,
+        Reason.VALID_WITH_WARNINGS,
+        Reason.HELD_MISSING_METRICS,
+        Reason.HELD_STALE,
+        Reason.QUOTA_EXCEEDED,
+        Reason.INSUFFICIENT_GPU,
+        Reason.REPLICAS_OWNED_ELSEWHERE,
+    }
+)
+_SILENT = frozenset(
+    {
+        Reason.INVALID,  # SpecValid has the reason
+        Reason.STARTING,
+        Reason.PULLING_IMAGE,
+        Reason.LOADING,
+        Reason.DRAINING,
+        Reason.COMPLETE,
+        Reason.VALID,
+        Reason.SCALING,
+        Reason.AT_MAXIMUM,
+        Reason.DISABLED,
+        Reason.HELD_AFTER_RESTART,
+    }
+)
+"""Reasons that are the ordinary course of things, or that another condition tells better."""
+
+
+class EventDraft(NamedTuple):
+    """An Event about an LLMDeployment."""
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+def transitions(old: LLMDeploymentStatus, new: LLMDeploymentStatus) -> list[EventDraft]:
+    """What happened between two statuses."""
+    drafts = [draft for kind in _WATCHED if (draft := _transition(old, new, kind))]
+    return [*drafts, *_scalings(old, new)]
+
+
+def _transition(old: LLMDeploymentStatus, new: LLMDeploymentStatus, kind: ConditionType) -> EventDraft | None:
+    """The Event of one condition, if its reason changed to one worth telling."""
+    before, after = condition(old, kind), condition(new, kind)
+    if after is None or after.reason in _SILENT or (before is not None and before.reason == after.reason):
+        return None
+    is_warning = after.reason in _WARNINGS or (kind is ConditionType.SPEC_VALID and after.status == "False")
+    return EventDraft("Warning" if is_warning else "Normal", after.reason, after.message)
+
+
+def _scalings(old: LLMDeploymentStatus, new: LLMDeploymentStatus) -> list[EventDraft]:
+    """One Event for each change of replicas that was not yet in the history."""
+    known = old.scaling.history if old.scaling else []
+    changes = [change for change in (new.scaling.history if new.scaling else []) if change not in known]
+    return [
+        EventDraft(
+            "Normal",
+            "ScaledUp" if change.to > change.from_ else "ScaledDown",
+            f"{change.from_} -> {change.to} replicas: {change.message}",
+        )
+        for change in reversed(changes)
+    ]

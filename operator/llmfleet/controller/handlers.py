@@ -1,0 +1,139 @@
+"""Everything that kopf calls: a table of contents of what is watched. No handler decides anything.
+
+kopf is the watcher only: `index` handlers fill the cache before anything is worked on, `event` handlers put a key into
+the queue. There are no other kinds, so kopf writes nothing: no finalizer, no annotation, no Event.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import aiohttp
+import kopf
+
+from llmfleet.api.v1alpha1 import GROUP, PLURAL, VERSION
+from llmfleet.controller.cache import Cache
+from llmfleet.controller.queue import Key, WorkQueue
+from llmfleet.controller.watches import Watches
+from llmfleet.manifests.names import DEPLOYMENT_LABEL
+
+Body = Mapping[str, Any]
+
+CHILDREN = (
+    ("apps", "v1", "deployments"),
+    ("", "v1", "services"),
+    ("policy", "v1", "poddisruptionbudgets"),
+    ("", "v1", "pods"),
+)
+"""Group, version, plural of what is watched by the label of the children."""
+PLURALS = (PLURAL, *(plural for _, _, plural in CHILDREN))
+"""Everything that is watched."""
+
+WATCH_SERVER_TIMEOUT = 240
+"""Seconds after which the API server ends a watch and kopf opens it anew."""
+WATCH_SILENCE = 70.0
+"""Seconds without an event or bookmark after which kopf opens a watch anew."""
+OUTAGE_BACKOFFS = (1, 1, 2, 3, 5, 8, 13, 21, *([30] * 20))
+"""Pauses between tries of a request, in seconds: eleven minutes, enough for an upgrade of the control plane."""
+BURST = 0.2
+"""Seconds for which events of children are gathered: a start is a dozen of them, and each pass may write the status."""
+END_PATIENCE = 9.0
+"""Seconds that kopf gets to end."""
+
+
+def settings() -> kopf.OperatorSettings:
+    """Options of kopf: patient with the API server, silent towards it, quick to end."""
+    options = kopf.OperatorSettings()
+    options.posting.enabled = False
+    options.peering.standalone = True
+    options.scanning.disabled = True  # the CRD comes with the chart; watching CRDs and namespaces needs rights
+    options.networking.request_timeout = 30
+    options.networking.connect_timeout = 5
+    options.networking.error_backoffs = OUTAGE_BACKOFFS
+    options.watching.server_timeout = WATCH_SERVER_TIMEOUT
+    options.watching.connect_timeout = 5
+    options.watching.inactivity_timeout = WATCH_SILENCE
+    options.process.ultimate_exiting_timeout = 10
+    options.watching.label_selectors[_is_child] = DEPLOYMENT_LABEL
+    return options
+
+
+def _is_child(resource: kopf.Resource) -> bool:
+    return (resource.group, resource.version, resource.plural) in CHILDREN
+
+
+def registry(cache: Cache, queue: WorkQueue, watches: Watches) -> kopf.OperatorRegistry:
+    """All handlers."""
+    handlers = kopf.OperatorRegistry()
+    _on_login(handlers, watches)
+    _on_object(handlers, cache, queue)
+    for resource in CHILDREN:
+        _on_child(handlers, cache, queue, resource=resource)
+    return handlers
+
+
+def _on_object(handlers: kopf.OperatorRegistry, cache: Cache, queue: WorkQueue) -> None:
+    """LLMDeployments: a new generation is tried at once, whatever failed before."""
+    generations: dict[Key, int] = {}
+
+    @kopf.index(GROUP, VERSION, PLURAL, id=PLURAL, registry=handlers)
+    async def note(body: Body, **_: Any) -> None:
+        cache.objects.put(body)
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, id=PLURAL, registry=handlers)
+    async def enqueue(body: Body, **event: Any) -> None:
+        key, generation = cache.objects.key_of(body), body["metadata"].get("generation", 0)
+        if event["type"] == "DELETED":
+            cache.objects.remove(body)
+            generations.pop(key, None)
+            queue.add(key)
+        elif generations.get(key) != generation:
+            generations[key] = generation
+            queue.renew(key)
+        else:
+            queue.add(key)
+
+
+def _on_child(
+    handlers: kopf.OperatorRegistry, cache: Cache, queue: WorkQueue, *, resource: tuple[str, str, str]
+) -> None:
+    """A child or a pod: its LLMDeployment is looked at again."""
+    _, _, plural = resource
+    selector = [part for part in resource if part]  # the core group has no name
+    shelf = cache.shelf(plural)
+
+    @kopf.index(*selector, id=plural, registry=handlers)
+    async def note(body: Body, **_: Any) -> None:
+        shelf.put(body)
+
+    @kopf.on.event(*selector, id=plural, registry=handlers)
+    async def enqueue(body: Body, **event: Any) -> None:
+        if event["type"] == "DELETED":
+            shelf.remove(body)
+        queue.add(shelf.key_of(body), after=BURST)
+
+
+def _on_login(handlers: kopf.OperatorRegistry, watches: Watches) -> None:
+    """The pod's own service account, or $KUBECONFIG; through a session that tells us of its watches."""
+
+    @kopf.on.login(registry=handlers)
+    async def login(**kwargs: Any) -> kopf.AiohttpSession:
+        address = os.environ.get("KUBERNETES_SERVICE_HOST")
+        way: Callable[..., Any] = kopf.login_with_service_account if address else kopf.login_with_kubeconfig
+        info = way(**kwargs)
+        if info is None:
+            raise kopf.LoginError("there is no service account and no kubeconfig: set KUBECONFIG")
+        if address:  # by address, so that the operator needs no DNS
+            host = f"[{address}]" if ":" in address else address
+            info = replace(info, server=f"https://{host}:{os.environ['KUBERNETES_SERVICE_PORT']}")
+        return _session(info, watches)
+
+
+def _session(info: kopf.ConnectionInfo, watches: Watches) -> kopf.AiohttpSession:
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
+        headers={"User-Agent": "llmfleet-watch"} | info.as_http_headers(),
+        trace_configs=[watches.trace()],
+    )
+    return kopf.AiohttpSession(server=info.server, default_namespace=info.default_namespace, aiohttp_session=session)

@@ -1,0 +1,203 @@
+"""Raw bodies of the API server -> small frozen observations, the only thing that the caches keep. Pure.
+
+Of a child only the hash of the operator's own fields is kept: enough to see that somebody edited one, at a fraction of
+the memory of the whole body.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from llmfleet.api.v1alpha1 import GROUP, KIND
+from llmfleet.controller.pods import PodView
+from llmfleet.manifests import hashing
+from llmfleet.manifests.names import FIELD_MANAGER, INPUTS_HASH, TEMPLATE_HASH
+
+HASH_ANNOTATIONS = frozenset({INPUTS_HASH, TEMPLATE_HASH})
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectView:
+    """An LLMDeployment."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    version: int
+    """resourceVersion: grows with each change."""
+    deleting: bool
+    replicas_manager: str
+    """Field manager that wrote spec.replicas last."""
+    spec: Mapping[str, Any] = field(repr=False)
+    status: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What `LLMDeployment.parse` reads."""
+        return {
+            "metadata": {
+                "namespace": self.namespace,
+                "name": self.name,
+                "uid": self.uid,
+                "generation": self.generation,
+                "resourceVersion": str(self.version),
+            },
+            "spec": self.spec,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildView:
+    """A Service, a PodDisruptionBudget, or the common part of a Deployment."""
+
+    uid: str
+    version: int
+    owner: str
+    """uid of the LLMDeployment that controls it; empty if none does."""
+    deleting: bool
+    own_hash: str
+    """Of the operator's own fields, but for the pod template, the replicas and the hashes themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentView(ChildView):
+    """A Deployment."""
+
+    inputs_hash: str
+    """What the annotation says."""
+    template_hash: str
+    """What the annotation says."""
+    own_template_hash: str
+    """Of the operator's own fields of the live pod template: differs from the annotation once somebody edits one."""
+    wanted: int
+    current: int
+    updated: int
+    ready: int
+    is_observed: bool
+    """Its controller has seen the present spec, so that the numbers speak of it."""
+    failure: str
+    """Why pods cannot be made (quota, admission), in the cluster's words."""
+    late: str
+    """Kubernetes' own sentence once the progress deadline has passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """All that is known of one LLMDeployment."""
+
+    target: ObjectView
+    deployment: DeploymentView | None = None
+    service: ChildView | None = None
+    pdb: ChildView | None = None
+    pods: tuple[PodView, ...] = ()
+
+    def child(self, kind: str) -> ChildView | None:
+        """The child of that kind."""
+        return {"Deployment": self.deployment, "Service": self.service, "PodDisruptionBudget": self.pdb}[kind]
+
+
+def view_object(body: Body) -> ObjectView:
+    """Read an LLMDeployment."""
+    meta = body["metadata"]
+    return ObjectView(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta["uid"],
+        generation=meta.get("generation", 0),
+        version=int(meta["resourceVersion"]),
+        deleting="deletionTimestamp" in meta,
+        replicas_manager=_writer_of_replicas(meta),
+        spec=body.get("spec") or {},
+        status=body.get("status") or {},
+    )
+
+
+def view_child(body: Body) -> ChildView:
+    """Read a Service or a PodDisruptionBudget."""
+    return ChildView(**_common(body, own_hash(hashing.own_fields(dict(body), FIELD_MANAGER))))
+
+
+def view_deployment(body: Body) -> DeploymentView:
+    """Read a Deployment."""
+    annotations = body["metadata"].get("annotations") or {}
+    status = body.get("status") or {}
+    own = hashing.own_fields(dict(body), FIELD_MANAGER)
+    return DeploymentView(
+        **_common(body, own_hash(own)),
+        inputs_hash=annotations.get(INPUTS_HASH, ""),
+        template_hash=annotations.get(TEMPLATE_HASH, ""),
+        own_template_hash=hashing.digest((own.get("spec") or {}).get("template") or {}),
+        wanted=body["spec"].get("replicas", 1),
+        current=status.get("replicas", 0),
+        updated=status.get("updatedReplicas", 0),
+        ready=status.get("readyReplicas", 0),
+        is_observed=status.get("observedGeneration", 0) >= body["metadata"].get("generation", 0),
+        failure=_condition_message(status, kind="ReplicaFailure", value="True"),
+        late=_condition_message(status, kind="Progressing", value="False"),
+    )
+
+
+def own_hash(own: Body) -> str:
+    """Hash of a child's own fields, live or wanted alike, without what the plan compares by itself.
+
+    Empty values do not count: the API server does not store most of them.
+    """
+    meta = dict(own.get("metadata") or {})
+    annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if k not in HASH_ANNOTATIONS}
+    spec = {k: v for k, v in (own.get("spec") or {}).items() if k not in {"template", "replicas"}}
+    kept = {"labels": meta.get("labels"), "owners": meta.get("ownerReferences"), "annotations": annotations}
+    return hashing.digest(_without_empty({"meta": kept, "spec": spec}))
+
+
+def owner_of(body: Body) -> str:
+    """The uid of the LLMDeployment that controls an object; empty if none does."""
+    references = body["metadata"].get("ownerReferences") or []
+    ours = (r for r in references if r["kind"] == KIND and r["apiVersion"].partition("/")[0] == GROUP)
+    return next((str(r["uid"]) for r in ours if r.get("controller")), "")
+
+
+def seconds(time: str | None) -> float:
+    """RFC 3339 -> Unix time; 0 for none."""
+    return datetime.fromisoformat(time).timestamp() if time else 0.0
+
+
+def rfc3339(time: float) -> str:
+    """Unix time -> RFC 3339, UTC, whole seconds, as Kubernetes writes it."""
+    return datetime.fromtimestamp(int(time), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        kept = {key: _without_empty(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item}
+    return [_without_empty(item) for item in value] if isinstance(value, list) else value
+
+
+def _common(body: Body, own: str) -> dict[str, Any]:
+    meta = body["metadata"]
+    return {
+        "uid": meta["uid"],
+        "version": int(meta["resourceVersion"]),
+        "owner": owner_of(body),
+        "deleting": "deletionTimestamp" in meta,
+        "own_hash": own,
+    }
+
+
+def _condition_message(status: Body, *, kind: str, value: str) -> str:
+    """Message of a condition of the Deployment, if it has that status."""
+    conditions = status.get("conditions") or []
+    found = (c for c in conditions if c["type"] == kind and c["status"] == value)
+    return next((str(c.get("message", "")) for c in found), "")
+
+
+def _writer_of_replicas(meta: Body) -> str:
+    """The latest manager that owns spec.replicas."""
+    entries = meta.get("managedFields") or []
+    owners = [e for e in entries if "f:replicas" in (e.get("fieldsV1") or {}).get("f:spec", {})]
+    latest = sorted(owners, key=lambda entry: str(entry.get("time", "")))
+    return str(latest[-1].get("manager", "")) if latest else ""

@@ -1,0 +1,48 @@
+"""How long engines took from container start to Ready: noted once for each start, so that a flicker does not count."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from llmfleet.controller.pods import PodView
+from llmfleet.controller.queue import Key
+
+_Start = tuple[str, float]
+"""uid of the pod, and when its engine container started."""
+
+
+@dataclass
+class Startups:
+    """The last start of each LLMDeployment."""
+
+    since: float
+    """Unix time at which this process began to look."""
+    _noted: dict[Key, set[_Start]] = field(default_factory=dict)
+    _last: dict[Key, int] = field(default_factory=dict)
+
+    def note(self, key: Key, pods: Iterable[PodView], *, of_any_age: bool) -> int | None:
+        """Take note of the pods that are ready.
+
+        Args:
+            key: the object.
+            pods: its pods.
+            of_any_age: count starts of before this process too: a guess, since such a pod may have been unready
+                in between, but better than nothing.
+
+        Returns:
+            Seconds from container start to Ready of the engine that became ready last; None if unknown.
+        """
+        alive = {pod.uid: pod for pod in pods}
+        noted = {start for start in self._noted.get(key, set()) if start[0] in alive}
+        ready = {(pod.uid, pod.started_at): pod for pod in alive.values() if pod.ready and pod.started_at}
+        fresh = [pod for start, pod in ready.items() if start not in noted]
+        self._noted[key] = noted | ready.keys()
+        counted = [pod for pod in fresh if of_any_age or pod.ready_since >= self.since]
+        if counted:
+            last = max(counted, key=lambda pod: pod.ready_since)
+            self._last[key] = round(last.ready_since - last.started_at)
+        return self._last.get(key)
+
+    def forget(self, key: Key) -> None:
+        """The object is gone."""
+        self._noted.pop(key, None)
+        self._last.pop(key, None)

@@ -1,0 +1,156 @@
+"""Observations, problems and the autoscaler's last decision -> the status to write. Pure.
+
+It says what was seen, not what is hoped. `scaling.status` takes care that numbers which always move are news only once
+a minute; here nothing depends on the time but the moment of a transition.
+"""
+
+from dataclasses import dataclass
+
+from llmfleet.api.conditions import ConditionType, Reason
+from llmfleet.api.settings import Settings
+from llmfleet.api.status import Condition, EngineStatus, LLMDeploymentStatus, ScalingStatus
+from llmfleet.api.v1alpha1 import PORT, LLMDeployment
+from llmfleet.controller.conditions import Judgement, Scene, judge, merge
+from llmfleet.controller.observed import Observed, rfc3339
+from llmfleet.engine.checks import Problem
+from llmfleet.engine.version import image_of, version_of
+from llmfleet.manifests.names import selector_text
+
+FOLLOWING = frozenset({Reason.SCALING, Reason.AT_MAXIMUM})
+"""Reasons with which ScalingActive is True."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScalingReport:
+    """What the autoscaler last said of one object."""
+
+    status: ScalingStatus
+    kv_cache_tokens: int | None = None
+    """Capacity of one replica's KV cache."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What one pass found out."""
+
+    observed: Observed
+    deployment: LLMDeployment | None
+    """None if the stored object cannot be read."""
+    problems: tuple[Problem, ...] = ()
+    delayed: str = ""
+    scaling: ScalingReport | None = None
+    startup_seconds: int | None = None
+
+
+def previous_of(observed: Observed) -> LLMDeploymentStatus:
+    """The status that is stored; an empty one where there is none, or none that can be read."""
+    try:
+        return LLMDeploymentStatus.model_validate(observed.target.status)
+    except ValueError:
+        return LLMDeploymentStatus()
+
+
+def build(findings: Findings, settings: Settings, *, now: float) -> LLMDeploymentStatus:
+    """The status.
+
+    Args:
+        findings: what the pass found.
+        settings: the administrator's.
+        now: Unix time, seconds.
+    """
+    observed, deployment = findings.observed, findings.deployment
+    previous = previous_of(observed)
+    live, target = observed.deployment, observed.target
+    wanted = wanted_replicas(findings)
+    generation = (previous.observed_generation or 0) if findings.delayed else target.generation
+    scaling = _scaling(findings, previous)
+    scene = Scene(
+        observed=observed,
+        wanted=wanted,
+        suspended=bool(deployment and deployment.spec.suspend),
+        problems=findings.problems,
+        delayed=findings.delayed,
+        scaling=_scaling_active(findings, previous),
+    )
+    return LLMDeploymentStatus(
+        observed_generation=generation,
+        replicas=live.current if live else 0,
+        ready_replicas=live.ready if live else 0,
+        updated_replicas=live.updated if live else 0,
+        selector=selector_text(target.name),
+        ready=f"{scene.ready}/{wanted}",
+        kv_cache_usage=_kv_cache_usage(scaling),
+        gpu_profile=_profile(findings, settings) or previous.gpu_profile,
+        url=f"http://{target.name}.{target.namespace}.svc:{PORT}/v1",
+        conditions=merge(previous.conditions, judge(scene), generation=generation, now=rfc3339(now)),
+        scaling=scaling,
+        engine=_engine(findings, previous, settings),
+    )
+
+
+def condition(status: LLMDeploymentStatus, kind: ConditionType) -> Condition | None:
+    """The condition of that type."""
+    return next((c for c in status.conditions if c.type == kind), None)
+
+
+def wanted_replicas(findings: Findings) -> int:
+    """Replicas that there should be; of a spec that cannot be applied, those of the one before."""
+    live = findings.observed.deployment
+    if findings.deployment is None:
+        return live.wanted if live else 0
+    return findings.deployment.wanted_replicas
+
+
+def _is_scaled(findings: Findings) -> bool:
+    deployment = findings.deployment
+    return deployment is not None and deployment.spec.scaling is not None and not deployment.spec.suspend
+
+
+def _scaling(findings: Findings, previous: LLMDeploymentStatus) -> ScalingStatus | None:
+    """The autoscaler's view; the stored one until it has decided."""
+    if not _is_scaled(findings):
+        return None
+    return findings.scaling.status if findings.scaling else previous.scaling
+
+
+def _scaling_active(findings: Findings, previous: LLMDeploymentStatus) -> Judgement:
+    """Replicas follow the load."""
+    kind = ConditionType.SCALING_ACTIVE
+    if not _is_scaled(findings):
+        return Judgement(kind, "False", Reason.DISABLED, "spec.scaling is absent, or the object is suspended")
+    if findings.scaling:
+        reason = Reason(findings.scaling.status.reason)
+        return Judgement(kind, "True" if reason in FOLLOWING else "False", reason, findings.scaling.status.message)
+    old = condition(previous, kind)
+    if old is not None and old.reason != Reason.DISABLED:
+        return Judgement(kind, old.status, Reason(old.reason), old.message)
+    return Judgement(kind, "Unknown", Reason.HELD_AFTER_RESTART, "the autoscaler has not decided yet")
+
+
+def _kv_cache_usage(scaling: ScalingStatus | None) -> str | None:
+    signals = scaling.signals if scaling else None
+    percent = signals.kv_cache_usage_percent if signals else None
+    return None if percent is None else f"{percent}%"
+
+
+def _profile(findings: Findings, settings: Settings) -> str | None:
+    if findings.deployment is None:
+        return None
+    profile = settings.profile(findings.deployment.spec.gpu.profile)
+    return profile.name if profile else None
+
+
+def _engine(findings: Findings, previous: LLMDeploymentStatus, settings: Settings) -> EngineStatus | None:
+    """What is known of the engines; what is not known this time stays as it was."""
+    old = previous.engine or EngineStatus()
+    version = old.version
+    if findings.deployment is not None:
+        found = version_of(image_of(findings.deployment.spec, settings), settings)
+        version = str(found) if found else None
+    tokens = findings.scaling.kv_cache_tokens if findings.scaling else None
+    engine = EngineStatus(
+        version=version,
+        kv_cache_tokens=old.kv_cache_tokens if tokens is None else tokens,
+        startup_seconds=old.startup_seconds if findings.startup_seconds is None else findings.startup_seconds,
+    )
+    return None if engine == EngineStatus() else engine
