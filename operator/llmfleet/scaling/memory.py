@@ -1,0 +1,71 @@
+"""What the loop remembers of objects and of the engine processes of their pods."""
+
+from dataclasses import dataclass, field
+
+from llmfleet.scaling.fleet import Fleet, Replica
+from llmfleet.scaling.ports import PodRef, ScaledObject
+from llmfleet.scaling.signals import Track, read
+from llmfleet.scaling.state import State
+from llmfleet.scaling.status import Published
+
+
+@dataclass(slots=True)
+class PodMemory:
+    """One engine process."""
+
+    track: Track | None = None
+    suspect: bool = False
+    """Whether the last look at it timed out."""
+    looking: bool = False
+    """Whether a look is under way."""
+
+
+@dataclass(slots=True)
+class ObjectMemory:
+    """One object."""
+
+    state: State
+    published: Published | None = None
+    decided_at: float | None = None
+    writing: bool = False
+    """Whether a write is under way."""
+    echo_of: str = ""
+    """The resourceVersion that our last write replaced: until it is gone from the directory, nothing is decided."""
+    echo_until: float = 0.0
+    """Monotonic seconds after which the echo is no longer waited for."""
+    _pods: dict[tuple[str, float | None], PodMemory] = field(default_factory=dict)
+    """By uid and container start: a restarted container is another process."""
+
+    def pod(self, pod: PodRef) -> PodMemory:
+        """The memory of a pod, an empty one for a new pod."""
+        return self._pods.setdefault((pod.uid, pod.started_at), PodMemory())
+
+    def keep(self, pods: tuple[PodRef, ...]) -> None:
+        """Forget all other pods."""
+        alive = {(pod.uid, pod.started_at) for pod in pods}
+        self._pods = {process: known for process, known in self._pods.items() if process in alive}
+
+    def awaits_echo(self, resource_version: str, now: float) -> bool:
+        """Whether the directory still shows the object as it was before our write."""
+        return self.echo_of == resource_version and now < self.echo_until
+
+    def fleet(self, scaled: ScaledObject, *, now: float, stale_after: float) -> Fleet:
+        """The object with what its pods say, as the policy sees it."""
+        return Fleet(
+            current=scaled.replicas,
+            replicas=tuple(self._replica(pod, now=now, stale_after=stale_after) for pod in scaled.pods),
+            replicas_manager=scaled.replicas_manager,
+            suspended=scaled.suspended,
+            quota_exceeded=scaled.quota_exceeded,
+        )
+
+    def _replica(self, pod: PodRef, *, now: float, stale_after: float) -> Replica:
+        return Replica(
+            name=pod.name,
+            ready=pod.ready,
+            terminating=pod.terminating,
+            unschedulable=pod.unschedulable,
+            created_at=pod.created_at,
+            deletion_cost=pod.deletion_cost,
+            signals=read(self.pod(pod).track, now=now, stale_after=stale_after),
+        )

@@ -1,0 +1,84 @@
+"""What the scaling loop needs from outside: who there is, and how to write. The controller provides both."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from llmfleet.scaling.config import ScalingConfig
+from llmfleet.scaling.state import Change
+
+
+class Conflict(Exception):  # noqa: N818 (the API server's word for it)
+    """The object has changed since it was read; the next cycle decides anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRef:
+    """One LLMDeployment; another one of the same name has another uid."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodRef:
+    """One engine pod."""
+
+    name: str
+    uid: str
+    ip: str
+    """Empty until the pod has one."""
+    port: int
+    ready: bool
+    terminating: bool = False
+    unschedulable: bool = False
+    created_at: float = 0.0
+    """Unix time, seconds."""
+    started_at: float | None = None
+    """Unix time at which the engine's container started; another time is another process."""
+    deletion_cost: int = 0
+    """What the annotation controller.kubernetes.io/pod-deletion-cost says; 0 where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaledObject:
+    """An LLMDeployment with scaling.mode Builtin."""
+
+    ref: ObjectRef
+    config: ScalingConfig
+    replicas: int
+    """spec.replicas as it stands."""
+    resource_version: str
+    pods: tuple[PodRef, ...]
+    replicas_manager: str = ""
+    """Field manager that owns spec.replicas, from managedFields."""
+    suspended: bool = False
+    quota_exceeded: str = ""
+    """The cluster's words where it refuses pods: the Deployment's ReplicaFailure condition."""
+    history: tuple[Change, ...] = ()
+    """What status.scaling.history says; read once, when the object is first seen."""
+
+
+class Directory(Protocol):
+    """Who there is, from caches: asked every few seconds."""
+
+    def objects(self) -> Iterable[ScaledObject]:
+        """All objects whose replicas are ours to move."""
+        ...
+
+
+class Actuator(Protocol):
+    """The two writes of the autoscaler. Any error but Conflict is logged and counted; the next cycle tries again."""
+
+    async def set_replicas(self, ref: ObjectRef, replicas: int, *, resource_version: str) -> None:
+        """Write spec.replicas through /scale as field manager `llmfleet-autoscaler`.
+
+        Raises:
+            Conflict: the object is no longer at `resource_version`.
+        """
+        ...
+
+    async def set_deletion_costs(self, ref: ObjectRef, costs: Mapping[PodRef, int]) -> None:
+        """Annotate pods of this object. Pods that are gone meanwhile are no error."""
+        ...

@@ -1,0 +1,116 @@
+"""A cluster in memory, and time that passes when told: what the loop needs from outside, for its tests."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from prometheus_client import CollectorRegistry
+
+from llmfleet.engine.metrics import EngineMetrics
+from llmfleet.scaling.loop import Report
+from llmfleet.scaling.ports import ObjectRef, PodRef, ScaledObject
+from llmfleet.scaling.scrape import ScrapeError
+from llmfleet.scaling.signals import Sample
+from llmfleet.scaling.state import MANAGER
+from tests.unit.scaling.builders import config
+
+REF = ObjectRef("team", "chat", "uid-1")
+OTHER = ObjectRef("team", "other", "uid-2")
+START = 1_795_368_000.0
+"""A wall-clock time: 2026-11-22T17:20:00Z."""
+
+
+@dataclass
+class VirtualClock:
+    """Time that passes only when told; sleepers wake in order."""
+
+    now: float = 1000.0
+    sleepers: list[tuple[float, asyncio.Event]] = field(default_factory=list)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return START + self.now - 1000
+
+    async def sleep(self, seconds: float) -> None:
+        wake = asyncio.Event()
+        self.sleepers.append((self.now + seconds, wake))
+        await wake.wait()
+
+    async def advance(self, seconds: float) -> None:
+        end = self.now + seconds
+        await settle()
+        while due := [(at, wake) for at, wake in self.sleepers if at <= end]:
+            at, wake = min(due, key=lambda pair: pair[0])
+            self.sleepers.remove((at, wake))
+            self.now = max(self.now, at)
+            wake.set()
+            await settle()
+        self.now = end
+        await settle()
+
+
+async def settle() -> None:
+    """Let every task that can run do so."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+@dataclass
+class World:
+    """A cluster in memory: what the loop sees and what it writes."""
+
+    clock: VirtualClock = field(default_factory=VirtualClock)
+    things: dict[ObjectRef, ScaledObject] = field(default_factory=dict)
+    pages: dict[str, EngineMetrics | ScrapeError] = field(default_factory=dict)
+    writes: list[tuple[object, ...]] = field(default_factory=list)
+    wrote: asyncio.Event = field(default_factory=asyncio.Event)
+    reports: list[tuple[ObjectRef, Report]] = field(default_factory=list)
+    looked: list[tuple[str, bool]] = field(default_factory=list)
+    leader: bool = True
+    echo: bool = True
+    """Whether writes come back through the watch."""
+    broken: dict[ObjectRef, Exception] = field(default_factory=dict)
+    gate: asyncio.Event | None = None
+    """Looks and writes wait for it where there is one."""
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def add(self, ref: ObjectRef, *seen: EngineMetrics | ScrapeError, replicas: int | None = None) -> None:
+        pods = tuple(
+            PodRef(name=f"{ref.name}-{i}", uid=f"{ref.uid}-{i}", ip="192.0.2.1", port=8000, ready=True)
+            for i in range(len(seen))
+        )
+        self.pages |= {pod.name: one for pod, one in zip(pods, seen, strict=True)}
+        count = len(seen) if replicas is None else replicas
+        self.things[ref] = ScaledObject(ref=ref, config=config(), replicas=count, resource_version="1", pods=pods)
+
+    def change(self, ref: ObjectRef, **fields: object) -> None:
+        version = str(int(self.things[ref].resource_version) + 1)
+        self.things[ref] = replace(self.things[ref], resource_version=version, **fields)  # type: ignore[arg-type]
+
+    def objects(self) -> Iterable[ScaledObject]:
+        return list(self.things.values())
+
+    async def scrape(self, pod: PodRef, *, suspect: bool) -> Sample | ScrapeError:
+        self.looked.append((pod.name, suspect))
+        if self.gate:
+            await self.gate.wait()
+        found = self.pages[pod.name]
+        return found if isinstance(found, ScrapeError) else Sample(self.clock.now, found)
+
+    async def set_deletion_costs(self, ref: ObjectRef, costs: Mapping[PodRef, int]) -> None:
+        self.writes.append(("costs", ref.name, {pod.name: cost for pod, cost in costs.items()}))
+
+    async def set_replicas(self, ref: ObjectRef, replicas: int, *, resource_version: str) -> None:
+        if self.gate:
+            await self.gate.wait()
+        if ref in self.broken:
+            raise self.broken[ref]
+        self.writes.append(("scale", ref.name, replicas, resource_version))
+        self.wrote.set()
+        if self.echo:
+            self.change(ref, replicas=replicas, replicas_manager=MANAGER)
+
+    def value(self, metric: str, /, **labels: str) -> float | None:
+        return self.registry.get_sample_value(metric, labels)
