@@ -3,6 +3,7 @@
 from tests.cluster.cluster import Cluster
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.existing import ExistingCluster
+from tests.cluster.kwok import Kwok
 from tests.cluster.node import Node
 
-__all__ = ["Cluster", "ControlPlane", "ExistingCluster", "Node"]
+__all__ = ["Cluster", "ControlPlane", "ExistingCluster", "Kwok", "Node"]

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cluster import processes
+from tests.cluster import packages, processes
 from tests.cluster.go_tools import Tool
 from tests.cluster.paths import binary_folder, cache_folder, exclusive
 
@@ -33,6 +33,7 @@ def ensure(tools: Iterable[Tool]) -> None:
         if not stale:
             return
         print(f"Building once, into {binary_folder()}: {', '.join(tool.name for tool in stale)}", flush=True)
+        packages.ensure(packages.BUILD)
         go = _go()
         with _go_folders() as env:
             for tool in stale:

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import yaml
 
-from tests.cluster import audit, components, pki, processes, state
+from tests.cluster import audit, build, components, go_tools, pki, processes, state
 from tests.cluster.cluster import Cluster
 from tests.cluster.components import Site
 from tests.cluster.paths import binary
@@ -93,6 +93,7 @@ class ControlPlane(Cluster):
     """`with ControlPlane() as cluster:` - several may run side by side; nothing is left afterwards."""
 
     def __init__(self, *, audit_reads: bool = False, audit_level: str = "Metadata") -> None:
+        build.ensure(go_tools.CONTROL_PLANE)
         state.sweep(_KIND)
         self._state = state.StateFolder(_KIND)
         folder = self._state.path

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Self
 
-from tests.cluster import audit, cgroups, images, node_init, processes, state
+from tests.cluster import audit, build, cgroups, go_tools, images, node_init, packages, processes, state
 from tests.cluster.cluster import Cluster
 from tests.cluster.components import CLUSTER_DOMAIN, Site
 from tests.cluster.control_plane import add_user, free_port, prepare
@@ -39,6 +39,8 @@ class Node(Cluster):
             audit_reads: log reads too, see `audit.policy`.
             audit_level: see `audit.policy`.
         """
+        packages.ensure(packages.NODE)
+        build.ensure(go_tools.NODE)
         clean_leftovers()
         self._keep = keep
         self._state = state.StateFolder(_KIND)

@@ -24,6 +24,13 @@ class Package:
         return Path(self.proof).exists() if "/" in self.proof else shutil.which(self.proof, path=path) is not None
 
 
+BUILD = (
+    Package(
+        name="ca-certificates",
+        why="lets downloads be trusted",
+        proof="/etc/ssl/certs/ca-certificates.crt",
+    ),
+)
 NODE = (
     Package(name="containerd", why="runs the node's pods", proof="containerd"),
     Package(name="runc", why="starts their containers", proof="runc"),

@@ -107,6 +107,10 @@ class Daemons:
         """End one process, which is then missed by nobody."""
         self._running.pop(name).kill()
 
+    def pid_of(self, name: str) -> int:
+        """The process id of one of them."""
+        return self._running[name].pid
+
     def name_of(self, pid: int) -> str:
         """The name of the process with this id; empty if it is none of these."""
         return next((name for name, daemon in self._running.items() if daemon.pid == pid), "")

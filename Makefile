@@ -1,0 +1,40 @@
+# The names that people expect. Everything sets itself up; the second run starts at once.
+#   make demo ARGS="--keep"         options of the demo, see make demo ARGS=--help
+#   make test TIERS="unit node"     some tiers; TIERS=all adds scale. CONTEXT=NAME: your cluster instead of a node of ours
+TIERS ?= unit control_plane node
+CONTEXT ?=
+ARGS ?=
+PYTHON := .venv/bin/python
+
+.PHONY: help demo test lint e2e bench generate lock clean setup
+
+help:  ## say what there is
+	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/^([a-z0-9]+):[^#]*## /  make \1\t/' | expand -t 20
+
+setup:
+	@tests/setup.sh
+
+demo: setup  ## a real trace on a real cluster, about five minutes (ARGS="--keep", "--context NAME")
+	@$(PYTHON) -m tests.demo $(ARGS)
+
+test: setup  ## the tests (TIERS=all: with scale)
+	@$(PYTHON) -m tests.run $(TIERS) $(if $(CONTEXT),--context $(CONTEXT))
+
+lint: setup  ## ruff, mypy --strict, import contracts
+	@$(PYTHON) -m tests.run lint
+
+e2e: setup  ## the stories on a whole node alone
+	@$(PYTHON) -m tests.run node $(if $(CONTEXT),--context $(CONTEXT))
+
+bench: setup  ## the figures at scale alone
+	@$(PYTHON) -m tests.run scale
+
+generate: setup  ## write what is derived from the sources anew
+	@$(PYTHON) -m tests.generate
+
+lock:  ## pin Python packages anew (needs uv)
+	uv pip compile pyproject.toml tests/build-requirements.in --extra lint --extra test --extra demo --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --upgrade -o tests/requirements.lock
+
+clean:  ## remove .venv and caches of this checkout; images and binaries stay in $${LLMFLEET_CACHE:-~/.cache/llmfleet}
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,142 @@
+"""`make test`: runs the tiers in order, prepares what each needs, and says at the end in one line how it went.
+
+A tier that cannot run here is named with the reason. Everything else counts: a stage that fails, finds no tests or
+lacks something that could have been had makes the exit code 1.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.cluster import build, go_tools, packages, processes
+from tests.cluster.go_tools import Tool
+from tests.cluster.packages import Package
+from tests.cluster.paths import REPOSITORY
+
+PYTEST = ("-m", "pytest", "-q")
+STORIES = "tests/node/stories"
+WORKERS = 4  # stories wait far more than they work
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tier:
+    """Stages that need the same things."""
+
+    name: str
+    stages: tuple[tuple[str, ...], ...]
+    """Each a command line; the first word is -m for a Python module, else a program in the virtual environment."""
+    tools: tuple[Tool, ...] = ()
+    packages: tuple[Package, ...] = ()
+    on_context: tuple[tuple[str, ...], ...] = field(default=())
+    """Stages when somebody's cluster takes the place of a node of ours; empty if that changes nothing."""
+
+
+LINT = Tier(
+    name="lint",
+    stages=(("ruff", "check"), ("ruff", "format", "--check"), ("mypy",), ("lint-imports",)),
+)
+UNIT = Tier(
+    name="unit",
+    stages=(*LINT.stages, (*PYTEST, "tests/unit", "tests/golden", "tests/crd", "tests/chart")),
+    tools=go_tools.CHART,
+)
+CONTROL_PLANE = Tier(
+    name="control_plane",
+    stages=((*PYTEST, "tests/control_plane", "-m", "not scale"),),
+    tools=go_tools.CONTROL_PLANE,
+)
+NODE = Tier(
+    name="node",
+    stages=(
+        (*PYTEST, "tests/node/test_node.py"),
+        (*PYTEST, STORIES, "-m", "not alone", f"--numprocesses={WORKERS}"),
+        (*PYTEST, STORIES, "-m", "alone"),
+    ),
+    tools=go_tools.NODE,
+    packages=packages.NODE,
+    on_context=(
+        (*PYTEST, STORIES, "-m", "not alone", f"--numprocesses={WORKERS}"),
+        (*PYTEST, STORIES, "-m", "alone"),
+    ),
+)
+SCALE = Tier(name="scale", stages=((*PYTEST, "-s", "tests/control_plane", "-m", "scale"),), tools=go_tools.SCALE)
+TIERS = {tier.name: tier for tier in (LINT, UNIT, CONTROL_PLANE, NODE, SCALE)}
+DEFAULT = (UNIT, CONTROL_PLANE, NODE)
+ALL = (*DEFAULT, SCALE)
+
+
+@dataclass
+class Report:
+    """What happened."""
+
+    passed: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    def sentence(self, seconds: float) -> str:
+        """The last line."""
+        parts = [f"{word}: {', '.join(names)}" for word, names in vars(self).items() if names]
+        return f"{'FAILED' if self.failed else 'OK'} in {seconds:.0f} s. {'; '.join(parts)}"
+
+
+def why_not(tier: Tier, context: str) -> str:
+    """The reason for which a tier cannot run here; empty if it can."""
+    if tier is NODE and not context and os.geteuid() != 0:
+        return "needs root, or a cluster of yours: make test CONTEXT=NAME"
+    return ""
+
+
+def run_tier(tier: Tier, context: str, report: Report) -> None:
+    """Prepare and run one tier; its stages all run, whatever the first says."""
+    if reason := why_not(tier, context):
+        report.skipped.append(f"{tier.name} ({reason})")
+        return
+    try:
+        packages.ensure(tier.packages if not context else ())
+        build.ensure(tier.tools)
+    except (processes.CommandError, packages.MissingPackagesError) as error:
+        print(f"{tier.name}: cannot be prepared: {error}", flush=True)
+        report.failed.append(tier.name)
+        return
+    stages = tier.on_context if context and tier.on_context else tier.stages
+    results = [run_stage(stage, context) for stage in stages]
+    (report.passed if all(results) else report.failed).append(tier.name)
+
+
+def run_stage(stage: tuple[str, ...], context: str) -> bool:
+    """Run one command line and say how long it took; whether it succeeded."""
+    programs = Path(sys.executable).parent
+    first = [sys.executable] if stage[0] == "-m" else []
+    argv = [*first, *(stage if first else (str(programs / stage[0]), *stage[1:]))]
+    if context and STORIES in stage:
+        argv.append(f"--context={context}")
+    print(f"\n--- {' '.join(stage)}", flush=True)
+    began = time.monotonic()
+    code = subprocess.run(argv, cwd=REPOSITORY, check=False).returncode
+    print(f"--- {'ok' if code == 0 else f'FAILED ({code})'} after {time.monotonic() - began:.1f} s", flush=True)
+    return code == 0
+
+
+def main(argv: list[str]) -> int:
+    """Run the tiers named."""
+    parser = argparse.ArgumentParser(prog="python -m tests.run", description=__doc__)
+    parser.add_argument("tiers", nargs="+", choices=[*TIERS, "all"], help="all is: " + " ".join(t.name for t in ALL))
+    parser.add_argument("--context", default="", help="a context of your kubeconfig, for the tier node")
+    options = parser.parse_args(argv)
+    chosen = ALL if "all" in options.tiers else tuple(TIERS[name] for name in dict.fromkeys(options.tiers))
+    began, report = time.monotonic(), Report()
+    report.skipped += [
+        f"{tier.name} (TIERS=all runs it)" for tier in (SCALE,) if {UNIT, NODE} <= set(chosen) and tier not in chosen
+    ]
+    for tier in chosen:
+        run_tier(tier, options.context, report)
+    print(f"\n{report.sentence(time.monotonic() - began)}", flush=True)
+    return 1 if report.failed or not report.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
