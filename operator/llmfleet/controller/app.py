@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import kopf
+from prometheus_client import REGISTRY
 
 from llmfleet import __version__
 from llmfleet.api.settings import Settings
@@ -27,8 +28,13 @@ from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.reconcile import Reconciler
 from llmfleet.controller.recorder import Recorder
 from llmfleet.controller.resync import Resync
+from llmfleet.controller.scaling_bridge import CachedDirectory, ClusterActuator, Reporter
 from llmfleet.controller.startups import Startups
 from llmfleet.controller.watches import Watches
+from llmfleet.scaling.clock import SystemClock
+from llmfleet.scaling.loop import ScalingLoop
+from llmfleet.scaling.metrics import ScalingMetrics
+from llmfleet.scaling.scrape import Scraper
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +57,7 @@ class App:
 
     def __init__(self, api: Api, settings: Settings, options: Options) -> None:
         identity = f"{socket.gethostname()}_{uuid4()}"
+        self.settings = settings
         self.options = options
         self.leader = Leader(api, namespace=options.lease_namespace, identity=identity)
         self.cluster = Cluster(api, may_write=self.leader.may_write)
@@ -76,6 +83,7 @@ class App:
             The exit code: 0 after a signal, else 1.
         """
         metrics.BUILD_INFO.labels(__version__).set(1)
+        REGISTRY.register(metrics.FleetCollector(self.cache))
         runner = await probes.serve(self.health, port=self.options.port)
         try:
             self._listen_to_signals()
@@ -93,6 +101,7 @@ class App:
             asyncio.create_task(self._lead(), name="leader election"),
             asyncio.create_task(self._reconcile(), name="reconcile"),
             asyncio.create_task(resync.run(), name="resync"),
+            asyncio.create_task(self._scale(), name="autoscaler"),
         ]
         watching = asyncio.create_task(self._watch(), name="watches")
         stop = asyncio.create_task(self._stop.wait(), name="stop")
@@ -137,6 +146,21 @@ class App:
     async def _reconcile(self) -> None:
         await self.leader.elected.wait()
         await self.queue.run(self.reconciler)
+
+    async def _scale(self) -> None:
+        await self.leader.elected.wait()
+        clock, options = SystemClock(), self.settings.scaling
+        async with Scraper(timeout_seconds=options.scrape_timeout_seconds, monotonic=clock.monotonic) as scraper:
+            await ScalingLoop(
+                directory=CachedDirectory(self.cache, self.reconciler),
+                actuator=ClusterActuator(self.cluster),
+                scraper=scraper,
+                settings=options,
+                clock=clock,
+                metrics=ScalingMetrics(REGISTRY),
+                is_leader=self.leader.may_write,
+                on_report=Reporter(self.cache, self.reconciler, self.queue),
+            ).run()
 
     async def _watch(self) -> None:
         ready = asyncio.Event()

@@ -19,7 +19,14 @@ from kubernetes.aio import client, config
 from llmfleet import __version__
 from llmfleet.api.v1alpha1 import GROUP, PLURAL, VERSION
 from llmfleet.controller import metrics
-from llmfleet.controller.errors import ConflictError, DeniedError, InvalidError, NotLeaderError, TransientError
+from llmfleet.controller.errors import (
+    ConflictError,
+    DeniedError,
+    GoneError,
+    InvalidError,
+    NotLeaderError,
+    TransientError,
+)
 from llmfleet.controller.pods import DELETION_COST
 from llmfleet.manifests.names import FIELD_MANAGER
 from llmfleet.scaling.state import MANAGER as AUTOSCALER
@@ -93,7 +100,7 @@ class Cluster:
         """Whether the API server knows this resource: the CRD is installed."""
         try:
             answer = await self._call("GET", f"/{resource.api}")
-        except _NotFoundError:
+        except GoneError:
             return False
         return any(item["name"] == resource.plural for item in answer["resources"])
 
@@ -101,7 +108,7 @@ class Cluster:
         """One object, live; None if there is none."""
         try:
             return await self._call("GET", resource.path(namespace, name))
-        except _NotFoundError:
+        except GoneError:
             return None
 
     async def uids(self, resource: Resource, *, namespace: str = "", selector: str = "") -> set[str]:
@@ -136,16 +143,16 @@ class Cluster:
         path = LLMS.path(namespace, name, "status")
         try:
             return await self._write("apply", LLMS, path, method="PATCH", body=body, query=query, content=_APPLY)
-        except _NotFoundError:
+        except GoneError:
             return None
 
-    async def scale(self, namespace: str, name: str, *, replicas: int, version: int) -> None:
+    async def scale(self, namespace: str, name: str, *, replicas: int, version: str) -> None:
         """Write spec.replicas through /scale, if the object is still the one that was read.
 
         Raises:
             ConflictError: somebody changed the object since.
         """
-        body = {"metadata": {"resourceVersion": str(version)}, "spec": {"replicas": replicas}}
+        body = {"metadata": {"resourceVersion": version}, "spec": {"replicas": replicas}}
         query = {"fieldManager": AUTOSCALER}
         path = LLMS.path(namespace, name, "scale")
         await self._write("scale", LLMS, path, method="PATCH", body=body, query=query, content=_MERGE)
@@ -197,10 +204,6 @@ class Cluster:
         return parsed
 
 
-class _NotFoundError(TransientError):
-    """HTTP 404."""
-
-
 def _refuse(status: int, text: bytes, retry_after: str | None) -> NoReturn:
     """Raise what an HTTP error means for a pass."""
     try:
@@ -209,7 +212,7 @@ def _refuse(status: int, text: bytes, retry_after: str | None) -> NoReturn:
         message = text[:200].decode(errors="replace")
     match status:
         case 404:
-            raise _NotFoundError(message)
+            raise GoneError(message)
         case 409:
             raise ConflictError(message)
         case 400 | 413 | 415 | 422:

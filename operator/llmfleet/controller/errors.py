@@ -3,6 +3,7 @@
     ReconcileError
     ├── TransientError     try again later, with growing delay
     │   ├── ConflictError  the object changed, or is not the one that was meant
+    │   ├── GoneError      there is no such object
     │   ├── DeniedError    the operator lacks a right; somebody may grant it
     │   └── NotLeaderError this process may not write (any more)
     └── InvalidError       trying again is useless until the object changes
@@ -38,6 +39,10 @@ class ConflictError(TransientError):
     """HTTP 409: somebody else was faster, or the uid is another one."""
 
     is_worth_telling = False
+
+
+class GoneError(TransientError):
+    """HTTP 404."""
 
 
 class DeniedError(TransientError):

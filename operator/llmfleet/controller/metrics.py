@@ -1,6 +1,12 @@
 """The operator's own metrics, each declared once (those of scaling are in scaling/metrics.py)."""
 
-from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+from collections.abc import Iterable
+
+from prometheus_client import Counter, Gauge, Histogram, Metric, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from llmfleet.controller.cache import Cache
 
 disable_created_metrics()  # a second series for each counter, that nobody reads
 
@@ -16,20 +22,23 @@ QUEUE_DEPTH = Gauge("llmfleet_queue_depth", "Objects that wait for a pass that i
 ERRORS = Counter("llmfleet_errors", "Passes that failed: transient, invalid, bug.", ["kind"])
 API_WRITES = Counter("llmfleet_api_writes", "Requests to change something in the API server.", ["verb", "resource"])
 WATCH_AGE = Gauge("llmfleet_watch_age_seconds", "Seconds since a watch was heard of last.", ["resource"])
-REPLICAS = Gauge("llmfleet_replicas", "Replicas of an LLMDeployment.", ["namespace", "name", "state"])
-
-REPLICA_STATES = ("wanted", "current", "ready")
-"""Values of the label `state`."""
 
 
-def set_replicas(namespace: str, name: str, *, wanted: int, current: int, ready: int) -> None:
-    """Publish the replica counts of one object."""
-    for state, value in zip(REPLICA_STATES, (wanted, current, ready), strict=True):
-        REPLICAS.labels(namespace, name, state).set(value)
+class FleetCollector(Collector):
+    """Replicas of every LLMDeployment, read from the cache when they are asked for: nothing to keep up to date."""
 
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
 
-def forget(namespace: str, name: str) -> None:
-    """Drop the series of an object that is gone."""
-    for state in REPLICA_STATES:
-        if (namespace, name, state) in REPLICAS._metrics:  # noqa: SLF001 - remove() raises for an unknown series
-            REPLICAS.remove(namespace, name, state)
+    def collect(self) -> Iterable[Metric]:
+        """All series."""
+        family = GaugeMetricFamily(
+            "llmfleet_replicas",
+            "Replicas of an LLMDeployment: wanted by its Deployment, existing, ready.",
+            labels=["namespace", "name", "state"],
+        )
+        for (namespace, name), deployments in list(self._cache.deployments.items.items()):
+            for live in deployments.values():
+                for state, value in (("wanted", live.wanted), ("current", live.current), ("ready", live.ready)):
+                    family.add_metric([namespace, name, state], value)
+        yield family

@@ -40,6 +40,8 @@ class Reconciler:
     startups: Startups
     reports: dict[Key, ScalingReport] = field(default_factory=dict)
     """What the autoscaler said last; it writes here."""
+    visited: set[Key] = field(default_factory=set)
+    """Objects over which at least one pass went: all caches were filled before."""
 
     async def __call__(self, key: Key) -> float | None:
         """Run one pass and account for its end.
@@ -68,6 +70,7 @@ class Reconciler:
         if observed is None or observed.target.deleting:
             self._forget(key)  # its children go by garbage collection
             return None
+        self.visited.add(key)
         # 2. desired: what cannot be read or is known to fail is not applied; what ran before still runs
         deployment, problems = read(observed.target, self.settings)
         findings = Findings(observed=observed, deployment=deployment, problems=problems)
@@ -110,12 +113,6 @@ class Reconciler:
         startup = self.startups.note(key, observed.pods, of_any_age=is_unknown)
         findings = replace(findings, scaling=self.reports.get(key), startup_seconds=startup)
         new = status.build(findings, self.settings, now=time.time())
-        metrics.set_replicas(
-            *key,
-            wanted=status.wanted_replicas(findings),
-            current=new.replicas or 0,
-            ready=new.ready_replicas or 0,
-        )
         if new == old:
             return
         target = observed.target
@@ -126,8 +123,8 @@ class Reconciler:
 
     def _forget(self, key: Key) -> None:
         self.reports.pop(key, None)
+        self.visited.discard(key)
         self.startups.forget(key)
-        metrics.forget(*key)
 
     @staticmethod
     def _count(kind: str) -> None:

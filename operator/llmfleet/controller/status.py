@@ -61,7 +61,7 @@ def build(findings: Findings, settings: Settings, *, now: float) -> LLMDeploymen
     observed, deployment = findings.observed, findings.deployment
     previous = previous_of(observed)
     live, target = observed.deployment, observed.target
-    wanted = wanted_replicas(findings)
+    wanted = _wanted(findings)
     generation = (previous.observed_generation or 0) if findings.delayed else target.generation
     scaling = _scaling(findings, previous)
     scene = Scene(
@@ -93,7 +93,7 @@ def condition(status: LLMDeploymentStatus, kind: ConditionType) -> Condition | N
     return next((c for c in status.conditions if c.type == kind), None)
 
 
-def wanted_replicas(findings: Findings) -> int:
+def _wanted(findings: Findings) -> int:
     """Replicas that there should be; of a spec that cannot be applied, those of the one before."""
     live = findings.observed.deployment
     if findings.deployment is None:

@@ -23,7 +23,6 @@ class ScalingMetrics:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, (*_OBJECT, *labels), registry=registry)
 
-        self.replicas = gauge("llmfleet_replicas", "Replicas: wanted, current (spec.replicas), ready.", "state")
         self.kv_usage = gauge("llmfleet_kv_cache_usage_ratio", "Mean KV-cache usage of the replicas, 0..1.")
         self.running = gauge("llmfleet_requests_running", "Requests in execution, all replicas together.")
         self.waiting = gauge("llmfleet_requests_waiting", "Requests in the queues, all replicas together.")
@@ -40,15 +39,13 @@ class ScalingMetrics:
             ("stage",),
             registry=registry,
         )
-        self._per_object = (self.replicas, self.kv_usage, self.running, self.waiting, self.held)
+        self._per_object = (self.kv_usage, self.running, self.waiting, self.held)
         self._counted = (self.decisions, self.scrapes, self.replica_seconds)
 
     def decided(self, ref: ObjectRef, decision: Decision, *, pod_seconds: float) -> None:
         """Show a decision and the signals behind it; unknown signals are absent and not 0."""
         labels = (ref.namespace, ref.name)
         totals = decision.totals
-        for state, number in (("wanted", decision.wanted), ("current", decision.current), ("ready", totals.ready)):
-            self.replicas.labels(*labels, state).set(number)
         signals = ((self.kv_usage, totals.kv_mean), (self.running, totals.running), (self.waiting, totals.waiting))
         for gauge, value in signals:
             if value is None:

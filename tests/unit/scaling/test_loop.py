@@ -83,7 +83,7 @@ async def test_a_new_leader_takes_nothing_away_for_one_delay() -> None:
         await world.clock.advance(DELAY - PERIOD)
         world.leader = False
         await world.clock.advance(PERIOD)
-        assert world.value("llmfleet_replicas", namespace="team", name="chat", state="ready") is None
+        assert world.value("llmfleet_scaling_held", namespace="team", name="chat") is None
         world.leader = True
         await world.clock.advance(DELAY)
         assert world.writes == []
