@@ -30,7 +30,8 @@ bench: setup  ## the figures at scale alone
 	@$(PYTHON) -m tests.run scale
 
 generate: setup  ## write what is derived from the sources anew
-	@$(PYTHON) -m tests.generate
+	$(PYTHON) -m llmfleet crd >.crd.new && mv .crd.new crds/llmdeployments.serving.llmfleet.io.yaml
+	$(PYTHON) charts/generate.py
 
 lock:  ## pin Python packages anew (needs uv)
 	uv pip compile pyproject.toml tests/build-requirements.in --extra lint --extra test --extra demo --universal \
