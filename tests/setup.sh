@@ -20,7 +20,7 @@ wanted=
 [ -n "$python" ] || wanted="python3"
 # Debian's Python comes without the part that makes virtual environments.
 if [ ! -x .venv/bin/python ] && ! "${python:-false}" -c 'import ensurepip' 2>/dev/null; then
-    wanted="$wanted python3-venv"
+    wanted="${wanted:+$wanted }python3-venv"
 fi
 if [ -n "$wanted" ]; then
     install="apt-get install --yes --no-install-recommends $wanted"

@@ -41,6 +41,7 @@ def ensure(tools: Iterable[Tool]) -> None:
 
 
 def _build(tool: Tool, go: Path, env: dict[str, str]) -> None:
+    print(f"  {tool.name} ... ", end="", flush=True)
     began = time.monotonic()
     target = binary_folder() / tool.name
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +52,7 @@ def _build(tool: Tool, go: Path, env: dict[str, str]) -> None:
     unfinished.rename(target)
     _stamp(tool).parent.mkdir(exist_ok=True)
     _stamp(tool).write_text(_digest(tool))
-    print(f"{time.monotonic() - began:6.1f} s  {target.stat().st_size >> 20:4} MiB  {tool.name}", flush=True)
+    print(f"{time.monotonic() - began:.0f} s, {target.stat().st_size >> 20} MiB", flush=True)
 
 
 def _linker_flags(tool: Tool) -> str:

@@ -58,7 +58,7 @@ class Store:
             settings = [f"--env=PATH={_SEARCH_PATH}", "--env=LANG=C.UTF-8", "--cmd=python3"]
             self._buildah("config", *settings, container)
             self._buildah("commit", "-q", "--rm", self._policy, container, BASE)
-        print(f"{time.monotonic() - began:6.1f} s            base image {BASE} from Debian packages", flush=True)
+        print(f"  {time.monotonic() - began:.0f} s for its base, {BASE}, from Debian packages", flush=True)
 
     def _buildah(self, command: str, *args: str) -> str:
         place = [f"--root={self._folder}/store", f"--runroot={self._folder}/run", f"--storage-driver={self._driver()}"]

@@ -54,13 +54,14 @@ def build(image: str, dockerfile: Path, *, context: Path = REPOSITORY) -> Path:
         if archive.exists() and stamp.exists() and stamp.read_text() == inputs:
             return archive
         packages.ensure(packages.NODE)
+        print(f"Building image {image}", flush=True)
         began = time.monotonic()
         stamp.unlink(missing_ok=True)
         store = Store(folder)
         store.build(image, dockerfile, context=context)
         store.export(image, archive)
         stamp.write_text(inputs)
-        print(f"{time.monotonic() - began:6.1f} s  {archive.stat().st_size >> 20:4} MiB  image {image}", flush=True)
+        print(f"  {time.monotonic() - began:.0f} s, {archive.stat().st_size >> 20} MiB", flush=True)
     return archive
 
 
