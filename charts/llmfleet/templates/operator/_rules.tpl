@@ -1,0 +1,31 @@
+{{/*
+What the operator may do where LLMDeployments are served: the one source of the ClusterRole and of the Roles.
+Server-side apply needs `patch`, and `create` for what is not there yet. Nothing is deleted by the operator: children go
+with their owner. It reads no Secret, and executes nothing.
+*/}}
+{{- define "llmfleet.rules" -}}
+- apiGroups: [serving.llmfleet.io]
+  resources: [llmdeployments]
+  verbs: [list, watch]
+- apiGroups: [serving.llmfleet.io]
+  resources: [llmdeployments/status]
+  verbs: [patch]
+- apiGroups: [serving.llmfleet.io]   # the autoscaler writes replicas as any other autoscaler would
+  resources: [llmdeployments/scale]
+  verbs: [patch]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]
+  resources: [services]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [""]   # patch: controller.kubernetes.io/pod-deletion-cost, so that the idlest pod goes first
+  resources: [pods]
+  verbs: [list, watch, patch]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [create]
+{{- end }}

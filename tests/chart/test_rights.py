@@ -1,0 +1,153 @@
+"""Least rights: exactly what the operator's code asks for, and nothing that could be turned into more."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from llmfleet.controller import cluster, leader
+from tests.chart.chart import Manifest, manifests
+from tests.chart.test_rendering import CASES, values
+
+CHILD = {"get", "list", "watch", "create", "patch"}
+RIGHTS = {
+    ("serving.llmfleet.io", "llmdeployments"): {"list", "watch"},
+    ("serving.llmfleet.io", "llmdeployments/status"): {"patch"},
+    ("serving.llmfleet.io", "llmdeployments/scale"): {"patch"},
+    ("apps", "deployments"): CHILD,
+    ("policy", "poddisruptionbudgets"): CHILD,
+    ("", "services"): CHILD,
+    ("", "pods"): {"list", "watch", "patch"},
+    ("", "events"): {"create"},
+}
+"""Everything, where LLMDeployments are served."""
+
+FORBIDDEN_RESOURCES = {
+    "secrets",
+    "pods/exec",
+    "pods/attach",
+    "pods/portforward",
+    "pods/ephemeralcontainers",
+    "serviceaccounts",
+    "serviceaccounts/token",
+    "roles",
+    "rolebindings",
+    "clusterroles",
+    "clusterrolebindings",
+    "customresourcedefinitions",
+    "validatingwebhookconfigurations",
+    "mutatingwebhookconfigurations",
+    "nodes",
+    "nodes/proxy",
+    "namespaces",
+    "llmdeployments/finalizers",
+}
+FORBIDDEN_VERBS = {"bind", "escalate", "impersonate", "delete", "deletecollection"}
+
+Rule = dict[str, Any]
+
+
+def dangers(rule: Rule) -> Iterator[str]:
+    """What in a rule could be turned into more rights, or is a right that the operator has no use for."""
+    words = {*rule.get("apiGroups", ()), *rule.get("resources", ()), *rule["verbs"]}
+    yield from (f"wildcard {word}" for word in words if "*" in word)
+    yield from (f"resource {name}" for name in rule.get("resources", ()) if name in FORBIDDEN_RESOURCES)
+    yield from (f"verb {verb}" for verb in rule["verbs"] if verb in FORBIDDEN_VERBS)
+    if "nonResourceURLs" in rule:
+        yield "nonResourceURLs"
+
+
+def roles(case: str) -> list[Manifest]:
+    return [manifest for manifest in manifests(values(case)) if manifest["kind"] in {"Role", "ClusterRole"}]
+
+
+def allowed(role: Manifest) -> dict[tuple[str, str], set[str]]:
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for rule in role["rules"]:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                found[group, resource] |= set(rule["verbs"])
+    return dict(found)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_rendering_grants_anything_dangerous(case: str) -> None:
+    assert roles(case)
+    assert [danger for role in roles(case) for rule in role["rules"] for danger in dangers(rule)] == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "danger"),
+    [
+        ({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}, "resource secrets"),
+        ({"apiGroups": ["*"], "resources": ["pods"], "verbs": ["get"]}, "wildcard *"),
+        ({"apiGroups": [""], "resources": ["*/scale"], "verbs": ["get"]}, "wildcard */scale"),
+        ({"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]}, "wildcard *"),
+        ({"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create"]}, "resource pods/exec"),
+        ({"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]}, "verb impersonate"),
+        ({"nonResourceURLs": ["/metrics"], "verbs": ["get"]}, "nonResourceURLs"),
+    ],
+)
+def test_what_is_dangerous_is_found(rule: Rule, danger: str) -> None:
+    assert danger in list(dangers(rule))
+
+
+@pytest.mark.parametrize(
+    ("case", "places"),
+    [
+        ("defaults", [("ClusterRole", None)]),
+        ("namespaces", [("Role", "team-a"), ("Role", "team-b")]),
+        ("everything", [("Role", "llmfleet")]),
+    ],
+)
+def test_the_rights_are_these_and_no_others(case: str, places: list[tuple[str, str | None]]) -> None:
+    serving, election = (
+        [role for role in roles(case) if role["metadata"]["name"].endswith("-leader") is wanted]
+        for wanted in (False, True)
+    )
+    assert [(role["kind"], role["metadata"].get("namespace")) for role in serving] == places
+    assert all(allowed(role) == RIGHTS for role in serving)
+    assert [role["metadata"]["namespace"] for role in election] == ["llmfleet"]
+    assert [rule for role in election for rule in role["rules"]] == [
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "resourceNames": [leader.LEASE_NAME],
+            "verbs": ["get", "update"],
+        },
+    ]
+
+
+def test_what_the_operator_watches_and_applies_is_granted() -> None:
+    def of(resource: cluster.Resource) -> set[str]:
+        group = resource.api_version.rpartition("/")[0]
+        return RIGHTS[group, resource.plural]
+
+    assert all({"list", "watch"} <= of(resource) for resource in cluster.WATCHED)
+    assert all(of(resource) == CHILD for resource in cluster.CHILDREN.values())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_role_is_bound_to_the_operator_alone(case: str) -> None:
+    found = manifests(values(case))
+    (account,) = (m["metadata"] for m in found if m["kind"] == "ServiceAccount")
+    bindings = [m for m in found if m["kind"].endswith("RoleBinding")]
+    bound = [(m["roleRef"]["kind"], m["roleRef"]["name"], m["metadata"].get("namespace")) for m in bindings]
+    assert bound == [
+        (role["kind"], role["metadata"]["name"], role["metadata"].get("namespace")) for role in roles(case)
+    ]
+    subject = {"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}
+    assert all(m["subjects"] == [subject] for m in bindings)
+    (deployment,) = (m for m in found if m["kind"] == "Deployment")
+    assert deployment["spec"]["template"]["spec"]["serviceAccountName"] == account["name"]
+
+
+@pytest.mark.parametrize(
+    ("case", "watched"), [("defaults", []), ("namespaces", ["team-a", "team-b"]), ("everything", ["llmfleet"])]
+)
+def test_the_operator_watches_where_it_has_rights(case: str, watched: list[str]) -> None:
+    (deployment,) = (m for m in manifests(values(case)) if m["kind"] == "Deployment")
+    args = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert [arg.removeprefix("--namespace=") for arg in args if arg.startswith("--namespace=")] == watched
