@@ -1,0 +1,136 @@
+"""What the cluster library builds and installs: when it does so, when not, and what it says."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests import run
+from tests.cluster import build, go_tools, images, packages, processes
+from tests.cluster.go_tools import Tool
+from tests.cluster.packages import Package
+from tests.cluster.paths import binary_folder
+
+ABSENT = Package(name="frobnicator", why="frobnicates", proof="no-such-program")
+PRESENT = Package(name="coreutils", why="is everywhere", proof="ls")
+
+
+@pytest.fixture
+def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tool:
+    """A program whose module may be changed, with a cache folder of its own."""
+    monkeypatch.setenv("LLMFLEET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(go_tools, "MODULES", tmp_path)
+    (tmp_path / "hello").mkdir()
+    (tmp_path / "hello" / "go.mod").write_text("module example.invalid/hello\n")
+    return Tool(name="hello", module="hello", package=".")
+
+
+def finish(tool: Tool) -> None:
+    """Leave what a finished build leaves."""
+    for path, content in ((binary_folder() / tool.name, "binary"), (build._stamp(tool), build._digest(tool))):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+
+
+def test_a_program_is_built_again_only_when_its_module_changes(tool: Tool) -> None:
+    assert not build._fresh(tool)
+    finish(tool)
+    assert build._fresh(tool)
+    (tool.folder / "README").write_text("no source")
+    assert build._fresh(tool)
+    (tool.folder / "go.sum").write_text("another hash\n")
+    assert not build._fresh(tool)
+
+
+def test_a_failed_build_says_why_and_leaves_no_program(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tool.folder / "main.go").write_text("package main\n\nfunc main() { undefined() }\n")
+    failing = tool.folder / "go"
+    failing.write_text("#!/bin/sh\necho 'undefined: undefined' >&2\nexit 1\n")
+    failing.chmod(0o755)
+    monkeypatch.setattr(build, "_go", lambda: failing)
+    with pytest.raises(processes.CommandError, match="undefined: undefined"):
+        build.ensure([tool])
+    assert not build._fresh(tool)
+    assert not (binary_folder() / tool.name).exists()
+
+
+def test_modules_pin_the_versions_that_are_linked_in() -> None:
+    """A version that a program says of itself is the version that its module names."""
+    assert f"k8s.io/kubernetes {go_tools.KUBERNETES}" in (go_tools.MODULES / "kubernetes" / "go.mod").read_text()
+    assert f"helm.sh/helm/v3 {go_tools.HELM}" in (go_tools.MODULES / "helm" / "go.mod").read_text()
+
+
+DOCKERFILE = """\
+FROM docker.io/library/python:3.11-slim AS build
+COPY --chown=1:1 pyproject.toml \\
+     code/ /build/
+FROM docker.io/library/python:3.11-slim
+COPY --from=build /build/out /app
+"""
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    (tmp_path / "Dockerfile").write_text(DOCKERFILE)
+    (tmp_path / "pyproject.toml").write_text("[project]")
+    (tmp_path / "code" / "__pycache__").mkdir(parents=True)
+    (tmp_path / "code" / "a.py").write_text("a = 1")
+    return tmp_path
+
+
+def test_an_image_depends_on_what_its_dockerfile_copies(context: Path) -> None:
+    assert list(images._copied(context / "Dockerfile")) == ["pyproject.toml", "code/"]
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "changes"),
+    [
+        ("Dockerfile", DOCKERFILE + "USER 1\n", True),
+        ("pyproject.toml", "[tool]", True),
+        ("code/a.py", "a = 2", True),
+        ("code/b.py", "", True),
+        ("code/__pycache__/a.pyc", "anything", False),
+        ("README.md", "anything", False),
+    ],
+)
+def test_an_image_is_built_again_only_when_its_inputs_change(
+    context: Path, path: str, content: str, *, changes: bool
+) -> None:
+    before = images._digest(context / "Dockerfile", context)
+    (context / path).write_text(content)
+    assert (images._digest(context / "Dockerfile", context) != before) is changes
+
+
+def test_a_dockerfile_that_copies_what_is_not_there_is_named(context: Path) -> None:
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY nothing /\n")
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        images._digest(context / "Dockerfile", context)
+
+
+def test_without_root_missing_packages_are_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    packages.ensure((PRESENT,))
+    with pytest.raises(packages.MissingPackagesError) as raised:
+        packages.ensure((PRESENT, ABSENT))
+    assert str(raised.value) == (
+        "missing: frobnicator (frobnicates). As root: apt-get install --yes --no-install-recommends frobnicator"
+    )
+
+
+def test_without_root_the_node_is_skipped_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    report = run.Report(passed=["unit"])
+    run.run_tier(run.NODE, "", report)
+    assert report.sentence(3.2) == (
+        "OK in 3 s. passed: unit; skipped: node (needs root, or a cluster of yours: make test CONTEXT=NAME)"
+    )
+    assert run.why_not(run.NODE, "kind-kind") == ""
+
+
+@pytest.mark.parametrize(("code", "passed"), [("exit 0", True), ("exit 1", False), ("exit 5", False)])
+def test_every_exit_code_counts(code: str, *, passed: bool) -> None:
+    """5 is pytest's for "no tests found": a tier that has lost its tests has failed."""
+    tier = run.Tier(name="unit", stages=(("/bin/true",), ("/bin/sh", "-c", code)))
+    report = run.Report()
+    run.run_tier(tier, "", report)
+    assert (report.passed, report.failed) == ((["unit"], []) if passed else ([], ["unit"]))
