@@ -33,9 +33,14 @@ generate: setup  ## write what is derived from the sources anew
 	$(PYTHON) -m llmfleet crd >.crd.new && mv .crd.new crds/llmdeployments.serving.llmfleet.io.yaml
 	$(PYTHON) charts/generate.py
 
-lock:  ## pin Python packages anew (needs uv)
-	uv pip compile pyproject.toml tests/build-requirements.in --extra lint --extra test --extra demo --universal \
-	  --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" --upgrade -o tests/requirements.lock
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+LOCK_IMAGE := $(LOCK) --no-annotate --constraint tests/requirements.lock
+
+lock:  ## pin Python packages anew (needs uv); images get the versions that are tested
+	$(LOCK) pyproject.toml tests/build-requirements.in --extra lint --extra test --extra demo --upgrade -o tests/requirements.lock
+	$(LOCK_IMAGE) pyproject.toml -o images/operator/requirements.lock
+	$(LOCK_IMAGE) images/operator/build-requirements.in -o images/operator/build-requirements.lock
+	$(LOCK_IMAGE) images/sim-engine/pyproject.toml -o images/sim-engine/requirements.lock
 
 clean:  ## remove .venv and caches of this checkout; images and binaries stay in $${LLMFLEET_CACHE:-~/.cache/llmfleet}
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

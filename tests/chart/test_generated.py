@@ -14,7 +14,8 @@ from llmfleet.api import crd
 from tests.chart.chart import rendered
 
 ROOT = Path(__file__).parents[2]
-IMAGE = ROOT / "images" / "operator"
+IMAGES = ROOT / "images"
+LOCKS = sorted(IMAGES.glob("*/*.lock"))
 
 
 @pytest.mark.parametrize(("path", "wanted"), generate.files().items(), ids=lambda item: getattr(item, "name", ""))
@@ -61,18 +62,24 @@ def locked(path: Path) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "build-requirements.lock"])
-def test_the_image_has_the_packages_that_are_tested(name: str) -> None:
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_images_have_the_packages_that_are_tested_each_with_its_hash(path: Path) -> None:
     tested = locked(ROOT / "tests" / "requirements.lock")
-    shipped = locked(IMAGE / name)
+    shipped = locked(path)
     assert shipped == {package: tested.get(package) for package in shipped}, "run `make lock`"
-
-
-def test_the_image_has_every_dependency_and_each_with_its_hash() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    shipped = locked(IMAGE / "requirements.lock")
-    for requirement in map(Requirement, project["dependencies"]):
-        assert requirement.specifier.contains(shipped[requirement.name]), "run `make lock`"
-    text = (IMAGE / "requirements.lock").read_text()
+    text = path.read_text()
     assert text.count("==") == len(re.findall(r"==[^\n]*\\\n    --hash=sha256:", text))
-    assert "http" not in text.replace("aiohttp", "")
+    assert "://" not in text
+
+
+@pytest.mark.parametrize(
+    ("project", "lock"),
+    [
+        ("pyproject.toml", "operator/requirements.lock"),
+        ("images/sim-engine/pyproject.toml", "sim-engine/requirements.lock"),
+    ],
+)
+def test_images_have_every_dependency(project: str, lock: str) -> None:
+    shipped = locked(IMAGES / lock)
+    for requirement in map(Requirement, tomllib.loads((ROOT / project).read_text())["project"]["dependencies"]):
+        assert requirement.specifier.contains(shipped[requirement.name]), "run `make lock`"
