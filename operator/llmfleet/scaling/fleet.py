@@ -53,6 +53,8 @@ class Fleet:
     suspended: bool = False
     quota_exceeded: str = ""
     """The cluster's words where it refuses to make more pods, else empty."""
+    service_rate: float | None = None
+    """Requests per second that one replica served when it last had more than it could do; None if that was never."""
 
     @property
     def serving(self) -> tuple[Replica, ...]:

@@ -14,14 +14,14 @@ rules, in the order in which they bind:
 done. Nothing here waits, reads a clock, or talks to anyone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llmfleet.api.conditions import Reason
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet, Totals
 from llmfleet.scaling.signals import Quality
-from llmfleet.scaling.state import State, applied, noticed, remembered, settled
-from llmfleet.scaling.terms import TERMS, Term, counted
+from llmfleet.scaling.state import State, applied, learnt, noticed, remembered, settled
+from llmfleet.scaling.terms import TERMS, Term, counted, full_service_rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +52,8 @@ def decide(config: ScalingConfig, fleet: Fleet, state: State, now: float) -> tup
             "remove the other autoscaler, or remove spec.scaling"
         )
         return _decision(fleet, Reason.REPLICAS_OWNED_ELSEWHERE, words, wanted=config.bounded(fleet.current)), state
+    state = learnt(state, full_service_rate(config, fleet), now)
+    fleet = replace(fleet, service_rate=state.service_rate)
     terms = tuple(answer for term in TERMS if (answer := term(config, fleet)) is not None)
     asked = max((term.replicas for term in terms), default=config.bounded(fleet.current))
     state = remembered(state, now, config.bounded(asked if _complete(fleet) else max(asked, fleet.current)))

@@ -85,6 +85,8 @@ class PodSignals:
     waiting: float | None = None
     queue: float | None = None
     """Those waiting for capacity, where the engine tells them from requests deferred for other causes."""
+    queue_least: float | None = None
+    """The shortest queue of the last FLOW_WINDOW seconds: what is not just the randomness of arrivals."""
     queue_growth: float | None = None
     running_growth: float | None = None
     finish_rate: float | None = None
@@ -145,6 +147,7 @@ def _known(track: Track, *, quality: Quality, heartbeat: Heartbeat) -> PodSignal
         running=last.metrics.running,
         waiting=last.metrics.waiting,
         queue=_queue(last.metrics),
+        queue_least=_least(recent),
         queue_growth=_rate(recent, _queue),
         running_growth=_rate(recent, lambda m: m.running),
         finish_rate=_rate(recent, lambda m: m.finished),
@@ -193,6 +196,12 @@ def _in_flight(metrics: EngineMetrics) -> float | None:
 
 def _queue(metrics: EngineMetrics) -> float | None:
     return metrics.waiting if metrics.waiting_for_capacity is None else metrics.waiting_for_capacity
+
+
+def _least(samples: tuple[Sample, ...]) -> float | None:
+    """The shortest queue of at least two samples."""
+    queues = [queue for sample in samples if (queue := _queue(sample.metrics)) is not None]
+    return min(queues) if len(queues) > 1 else None
 
 
 def _within(samples: tuple[Sample, ...], seconds: float) -> tuple[Sample, ...]:

@@ -13,6 +13,10 @@ TAKEOVER_WINDOW = 300.0
 """Seconds; an HPA writes every 15 s, a person rarely three times in five minutes."""
 STAND_BACK = 900.0
 """Seconds without a foreign write after which we try again."""
+LEARNING = 0.3
+"""Weight of a new sight of what a full replica serves."""
+MEMORY = 3600.0
+"""Seconds for which it is remembered."""
 HISTORY = 5
 """Changes remembered."""
 
@@ -47,8 +51,20 @@ class State:
     takeovers: tuple[float, ...] = ()
     """When somebody else wrote over our number."""
     stand_back_until: float | None = None
+    service_rate: float | None = None
+    """Requests per second that a full replica served, smoothed."""
+    learnt_at: float = 0.0
+    """When that was seen last."""
     history: tuple[Change, ...] = ()
     """The last changes, newest first."""
+
+
+def learnt(state: State, rate: float | None, now: float) -> State:
+    """Take in what full replicas serve now; forget what was seen long ago, for requests may have changed since."""
+    if rate is not None:
+        old = rate if state.service_rate is None else state.service_rate
+        return replace(state, service_rate=old + LEARNING * (rate - old), learnt_at=now)
+    return replace(state, service_rate=None) if now - state.learnt_at > MEMORY else state
 
 
 def applied(state: State, *, before: int, after: int, cause: str, message: str, time: str) -> State:

@@ -8,20 +8,29 @@ A term may be short of data of some replicas. Those count as no load: what is kn
 taking replicas away is not for the terms to allow but for the policy, which then refuses.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import ceil
 
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet, known, total
-from llmfleet.scaling.signals import FLOW_WINDOW
+from llmfleet.scaling.signals import FLOW_WINDOW, PodSignals
 
 TOLERANCE = 0.10
 """Share by which a target may be missed without a change, as in the HorizontalPodAutoscaler."""
+PREEMPTING_USAGE = 1.2
+"""What a replica that goes on preempting counts as: its requests need more than the whole cache."""
 MIN_FINISHED = 3.0
-"""Requests that must have been served in the window before a service rate means anything."""
+"""Requests that a replica must have served in the window before its service rate means anything."""
 UNRATED_STEP = 4
 """Most times the serving replicas that a queue may ask for while no service rate is known."""
+DRAIN_SHARE = 0.5
+"""Most of the arrivals' replicas that are added to drain a queue. Requests stay in the queue that they are in, so more
+replicas only take new ones off the full replicas, and beyond this hardly any."""
+QUEUE_SECONDS = 1.0
+"""Seconds of service that a queue must be worth to count at once; a shorter one must have stood for FLOW_WINDOW."""
+SERVICE_TARGET = 0.8
+"""Share of a full replica's service rate that each replica should be left with when others are taken away."""
 _EPSILON = 1e-9
 """Keeps 3.0000000001 from being four replicas."""
 
@@ -38,35 +47,39 @@ class Term:
 
 
 def memory(config: ScalingConfig, fleet: Fleet) -> Term | None:
-    """KV-cache usage of all replicas together, over the target for one. Preemptions going on ask for one more."""
-    serving = [replica.signals for replica in fleet.serving]
+    """KV-cache usage of all replicas together, over the target for one. A replica that preempts counts as over-full."""
+    serving = [replica.signals for replica in fleet.serving if replica.signals.kv is not None]
     usages = known(signals.kv for signals in serving)
     if not usages:
         return None
-    demand, target = sum(usages), config.targets.kv_usage
-    replicas = fitting(demand / target, fleet.current)
-    words = f"KV cache {_percent(demand / len(usages))} full on {counted(len(usages))} (target {_percent(target)})"
-    if any(signals.preempting for signals in serving):
-        replicas = max(replicas, len(usages) + 1)
-        words += ", requests are preempted"
-    return Term("memory", replicas, words)
+    preempting = sum(signals.preempting for signals in serving)
+    demand = sum(PREEMPTING_USAGE if one.preempting else kv for one, kv in zip(serving, usages, strict=True))
+    target = config.targets.kv_usage
+    mean = _percent(sum(usages) / len(usages))
+    words = f"KV cache {mean} full on {counted(len(usages))} (target {_percent(target)})"
+    words += f", {preempting} of them preempting" if preempting else ""
+    return Term("memory", fitting(demand / target, fleet.current), words)
 
 
 def backlog(config: ScalingConfig, fleet: Fleet) -> Term | None:
-    """The requests that wait, and how fast they become more.
+    """The requests that wait, how fast they become more, and what full replicas were seen to serve.
 
     Up to `targets.waiting` for each replica the queue asks for the replicas that hold it. Beyond, the number comes from
-    flows: arrivals over service says how many replicas would keep up, and the excess should be gone within the drain
-    time. A queue that does not shrink asks for at least one more; one that drains in time for none.
+    flows. A queue that does not shrink asks for at least one more; one that drains in time for none. Without a queue
+    the arrivals ask for no more than the present number, but hold it as far as full replicas were seen to need it:
+    KV usage falls faster than load, and to prefill-bound load it is blind.
     """
     queues = known(replica.signals.queue for replica in fleet.serving)
     if not queues:
         return None
-    waiting, allowed, serving = sum(queues), config.targets.waiting, len(queues)
+    waiting, allowed, arrivals = sum(queues), config.targets.waiting, _arrivals(fleet)
     replicas = min(fleet.current, ceil(waiting / allowed * (1 + TOLERANCE) - _EPSILON))
-    words = f"{waiting:.0f} waiting on {counted(serving)} (target {allowed:.0f} each)"
-    if waiting > allowed * serving * (1 + TOLERANCE):
-        replicas = max(replicas, _flow(config, fleet, waiting=waiting, serving=serving))
+    words = f"{waiting:.0f} waiting on {counted(len(queues))} (target {allowed:.0f} each)"
+    if arrivals is not None and fleet.service_rate:
+        replicas = max(replicas, min(fleet.current, ceil(arrivals / (SERVICE_TARGET * fleet.service_rate) - _EPSILON)))
+        words += f", {arrivals:.1f}/s arriving (a full replica served {fleet.service_rate:.1f}/s)"
+    if waiting > allowed * len(queues) * (1 + TOLERANCE) and _stands(config, fleet, waiting=waiting):
+        replicas = max(replicas, _flow(config, fleet, waiting=waiting, arrivals=arrivals))
     return Term("backlog", replicas, words)
 
 
@@ -85,18 +98,49 @@ def fitting(exact: float, current: int) -> int:
     return min(current, ceil(exact * (1 + TOLERANCE) - _EPSILON))
 
 
-def _flow(config: ScalingConfig, fleet: Fleet, *, waiting: float, serving: int) -> int:
+def full_service_rate(config: ScalingConfig, fleet: Fleet) -> float | None:
+    """Requests per second that a replica serves whose queue stood above its target: the mean over such replicas."""
+    return _service_rate(
+        one.signals for one in fleet.serving if (one.signals.queue_least or 0) > config.targets.waiting
+    )
+
+
+def _service_rate(full: Iterable[PodSignals]) -> float | None:
+    rates = [rate for rate in known(_served(signals) for signals in full) if rate * FLOW_WINDOW >= MIN_FINISHED]
+    return sum(rates) / len(rates) if rates else None
+
+
+def _stands(config: ScalingConfig, fleet: Fleet, *, waiting: float) -> bool:
+    """Whether a queue is more than the randomness of arrivals: it has stood for a while, or is long."""
+    least = total(replica.signals.queue_least for replica in fleet.serving)
+    served = total(_served(replica.signals) for replica in fleet.serving)
+    stood = least is not None and least > config.targets.waiting * len(fleet.serving)
+    return stood or served is None or waiting > QUEUE_SECONDS * served
+
+
+def _served(signals: PodSignals) -> float | None:
+    """Requests leave the queue by being admitted: as many as end, and those by which the batch grows."""
+    return None if signals.finish_rate is None else signals.finish_rate + max(0.0, signals.running_growth or 0.0)
+
+
+def _arrivals(fleet: Fleet) -> float | None:
+    """Requests per second that come in: those served and those by which the queues grow."""
+    served = total(_served(replica.signals) for replica in fleet.serving)
+    growth = total(replica.signals.queue_growth for replica in fleet.serving)
+    return None if served is None or growth is None else max(0.0, served + growth)
+
+
+def _flow(config: ScalingConfig, fleet: Fleet, *, waiting: float, arrivals: float | None) -> int:
     """Replicas that keep up with arrivals and drain the excess; without rates those that hold the queue, in bounds."""
-    signals = [replica.signals for replica in fleet.serving]
-    finished = total(s.finish_rate for s in signals)
-    growth = total(s.queue_growth for s in signals)
-    # Requests leave the queue by being admitted: those that end, and those by which the batch grows.
-    served = None if finished is None else finished + max(0.0, total(s.running_growth for s in signals) or 0.0)
-    if served is None or growth is None or served * FLOW_WINDOW < MIN_FINISHED:
-        return min(UNRATED_STEP * serving, ceil(waiting / config.targets.waiting - _EPSILON))
-    excess = waiting - config.targets.waiting * serving
-    load = 1 + growth / served + excess / (config.targets.drain_seconds * served)
-    return ceil(serving * load - _EPSILON)
+    rate = full_service_rate(config, fleet)
+    if rate is None:  # too early to know: a queue that has just come does not show what a full replica can do
+        now = _service_rate(one.signals for one in fleet.serving if (one.signals.queue or 0) > config.targets.waiting)
+        rate = max(known((now, fleet.service_rate)), default=None)
+    if rate is None or arrivals is None:
+        return min(UNRATED_STEP * len(fleet.serving), ceil(waiting / config.targets.waiting - _EPSILON))
+    excess = waiting - config.targets.waiting * len(fleet.serving)
+    drain = min(excess / config.targets.drain_seconds, DRAIN_SHARE * arrivals)
+    return ceil((arrivals + drain) / rate - _EPSILON)
 
 
 def _percent(ratio: float) -> str:

@@ -8,7 +8,7 @@ from llmfleet.scaling.config import PRESETS, ScalingConfig
 from llmfleet.scaling.fleet import Fleet
 from llmfleet.scaling.policy import Decision, decide
 from llmfleet.scaling.signals import PodSignals, Quality, read
-from llmfleet.scaling.state import HISTORY, MANAGER, STAND_BACK, TAKEOVER_WINDOW, State
+from llmfleet.scaling.state import HISTORY, MANAGER, MEMORY, STAND_BACK, TAKEOVER_WINDOW, State
 from tests.unit.scaling.builders import DELAY, PERIOD, config, fleet, page, settle, signals, track, watched, write
 
 BUSY = signals(0.5)
@@ -42,9 +42,22 @@ NO_GAUGE = signals(None, quality=Quality.MISSING)
         pytest.param(
             fleet(signals(0.4, 20, growth=-3.0, finish=20.0)), 1, Reason.SCALING, "memory", id="a queue that drains"
         ),
+        pytest.param(
+            fleet(signals(0.1, 9, least=0.0, growth=1.0, finish=20.0)),
+            1,
+            Reason.SCALING,
+            "memory",
+            id="a passing queue",
+        ),
+        pytest.param(
+            fleet(signals(0.1, 9, least=5.0, growth=1.0, finish=20.0)), 2, Reason.SCALING, "backlog", id="it has stood"
+        ),
+        pytest.param(
+            fleet(signals(0.1, 90, least=0.0, growth=8.0, finish=20.0)), 2, Reason.SCALING, "backlog", id="it is long"
+        ),
         pytest.param(fleet(signals(0.2, 12)), 3, Reason.SCALING, "backlog", id="no rates: what holds the queue"),
         pytest.param(fleet(signals(0.2, 900)), 4, Reason.SCALING, "backlog", id="no rates: in bounds"),
-        pytest.param(fleet(signals(0.5, preempting=True)), 2, Reason.SCALING, "memory", id="preemption is a trip-wire"),
+        pytest.param(fleet(signals(0.5, preempting=True)), 3, Reason.SCALING, "memory", id="preemption is a trip-wire"),
         pytest.param(fleet(*[signals(1.0)] * 15), 20, Reason.AT_MAXIMUM, "memory", id="more than maxReplicas"),
         pytest.param(fleet(signals(0.9), starting=3), 2, Reason.SCALING, "memory", id="more start than are needed"),
         pytest.param(fleet(signals(0.9), starting=1), 2, Reason.SCALING, "memory", id="exactly enough"),
@@ -157,6 +170,40 @@ def test_bounds_changed_meanwhile_hold_at_once() -> None:
     assert (lowered.wanted, lowered.reason, lowered.cause) == (4, Reason.AT_MAXIMUM, "bounds")
     raised, _ = decide(config(least=8), fleet(*[BUSY] * 6), state, 0)
     assert (raised.wanted, raised.cause) == (8, "bounds")
+
+
+def overloaded_once() -> State:
+    """A replica that was full served 5 requests a second."""
+    full = fleet(signals(0.2, 100, growth=1.0, finish=5.0))
+    _, state = decide(config(), full, watched(config(), fleet(signals(0.1)), until=-2 * DELAY), -2 * DELAY)
+    return state
+
+
+@pytest.mark.parametrize(("each", "wanted"), [(3.9, 4), (2.9, 3), (0.5, 1)])
+def test_replicas_are_kept_for_what_a_full_one_was_seen_to_serve(each: float, wanted: int) -> None:
+    """Load that needs no KV cache and leaves no queue: four replicas with 3.9 requests a second each are not idle."""
+    state, calm = overloaded_once(), fleet(*[signals(0.02, 0, growth=0.0, finish=each)] * 4)
+    for now in range(int(-DELAY) - 5, 1, 5):
+        decision, state = decide(config(), calm, state, now)
+    assert decision.wanted == wanted, decision.message
+
+
+def test_what_was_seen_long_ago_is_forgotten() -> None:
+    state = overloaded_once()
+    assert state.service_rate == 5.0
+    _, state = decide(config(), fleet(signals(0.1)), state, -2 * DELAY + MEMORY + 1)
+    assert state.service_rate is None
+
+
+def test_a_replica_that_keeps_preempting_beside_idle_ones_asks_for_no_more() -> None:
+    """Requests stay where they are: more replicas would not help it."""
+    stuck, idle = signals(1.0, preempting=True), signals(0.05)
+    state, current = State(), 2
+    for step in range(20):
+        decision, state = decide(config(), fleet(stuck, *[idle] * (current - 1)), state, step * PERIOD)
+        state = write(state, decision) if decision.write else state
+        current = decision.wanted
+    assert current == 3
 
 
 def test_quota() -> None:

@@ -79,12 +79,19 @@ def test_never_down_on_unknown(
     assert decision.wanted >= min(current, limits.max_replicas)
 
 
-@given(st.lists(fresh, min_size=1, max_size=5), st.integers(0, 4), st.floats(0, 1), st.integers(0, 100), st.data())
+@given(
+    st.lists(fresh, min_size=1, max_size=5),
+    st.integers(0, 4),
+    st.floats(0, 1),
+    st.integers(0, 100),
+    st.tuples(rate, st.integers(1, 12)),
+)
 def test_more_load_never_asks_for_fewer(
-    seen: list[PodSignals], index: int, more_kv: float, more_queue: int, data: st.DataObject
+    seen: list[PodSignals], index: int, more_kv: float, more_queue: int, others: tuple[float | None, int]
 ) -> None:
-    limits, index = config(), index % len(seen)
-    current = data.draw(st.integers(1, 12))
+    """All replicas serve alike: one that serves more beside a queue has shown that it can do more."""
+    limits, index, (finish, current) = config(), index % len(seen), others
+    seen = [replace(one, finish_rate=finish) for one in seen]
     light = Fleet(current=current, replicas=replicas_of(seen))
     one = seen[index]
     assert one.kv is not None

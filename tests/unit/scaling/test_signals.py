@@ -113,6 +113,13 @@ def test_growth_looks_at_the_last_seconds_only() -> None:
     assert FLOW_WINDOW < 15
 
 
+def test_the_shortest_queue_of_the_last_seconds() -> None:
+    """Long ago does not count, and one look is no while."""
+    queues = [0, 9, 0, 3, 5, 4]
+    assert at(25, *((5.0 * i, page(waiting=n)) for i, n in enumerate(queues))).queue_least == 3
+    assert at(0, (0, page(waiting=9))).queue_least is None
+
+
 def test_preemption_is_sustained_when_it_goes_on() -> None:
     counts = [0, 0, 3, 3, 3]
     assert not at(20, *((5.0 * i, page(preemptions=n)) for i, n in enumerate(counts))).preempting
