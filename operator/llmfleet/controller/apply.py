@@ -10,26 +10,41 @@ from llmfleet.controller.errors import ConflictError, InvalidError
 from llmfleet.controller.observed import owner_of
 from llmfleet.controller.plan import Manifest, Step, Template
 from llmfleet.manifests.deployment import keeping_template, template_stands, with_template_hash
+from llmfleet.manifests.names import FIELD_MANAGER
 
 logger = logging.getLogger(__name__)
 
 
 async def apply(steps: Sequence[Step], cluster: Cluster, cache: Cache) -> None:
-    """Do the steps.
+    """Do the steps; nothing is written before each of them is known to be possible.
 
     Raises:
         InvalidError: a foreign object has a child's name, or the API server refuses a child.
         TransientError: try again later.
     """
-    for step in steps:
-        if not step.uid:
-            await _check_name_is_free(step.manifest, cluster)
-    for step in steps:
-        meta = step.manifest["metadata"]
+    manifests = [await _final(step, cluster) for step in steps]
+    for step, manifest in zip(steps, manifests, strict=True):
+        meta = manifest["metadata"]
         logger.info("%s/%s: apply %s: %s", meta["namespace"], meta["name"], step.kind, step.reason)
-        manifest = await _final(step, cluster)
         live = await cluster.apply(manifest, uid=step.uid)
         cache.shelf(CHILDREN[step.kind].plural).put(live)
+
+
+async def _final(step: Step, cluster: Cluster) -> Manifest:
+    """What is sent: a Deployment's template is hashed as the server stores it, or kept as it stands there."""
+    if step.template is Template.RENDERED:
+        stored = await cluster.apply(step.manifest, uid=step.uid, dry_run=True)
+        if not step.uid and not _is_new(stored):
+            await _check_name_is_free(step.manifest, cluster)
+        return with_template_hash(step.manifest, stored)
+    if step.template is Template.KEPT:
+        live = await _live(step.manifest, cluster)
+        if live is None or not template_stands(step.manifest, live):
+            raise ConflictError("the Deployment changed since it was observed")
+        return keeping_template(step.manifest, live)
+    if not step.uid:
+        await _check_name_is_free(step.manifest, cluster)
+    return step.manifest
 
 
 async def _check_name_is_free(manifest: Manifest, cluster: Cluster) -> None:
@@ -38,7 +53,7 @@ async def _check_name_is_free(manifest: Manifest, cluster: Cluster) -> None:
     An object that is ours, but lost the label, passes: applying gives the label back.
     """
     kind, meta = manifest["kind"], manifest["metadata"]
-    live = await cluster.get(CHILDREN[kind], meta["namespace"], meta["name"])
+    live = await _live(manifest, cluster)
     if live is None or owner_of(live) == meta["ownerReferences"][0]["uid"]:
         return
     raise InvalidError(
@@ -48,15 +63,11 @@ async def _check_name_is_free(manifest: Manifest, cluster: Cluster) -> None:
     )
 
 
-async def _final(step: Step, cluster: Cluster) -> Manifest:
-    """What is sent: a Deployment's template is hashed as the server stores it, or kept as it stands there."""
-    if step.template is Template.RENDERED:
-        stored = await cluster.apply(step.manifest, uid=step.uid, dry_run=True)
-        return with_template_hash(step.manifest, stored)
-    if step.template is Template.KEPT:
-        meta = step.manifest["metadata"]
-        live = await cluster.get(CHILDREN[step.kind], meta["namespace"], meta["name"])
-        if live is None or not template_stands(step.manifest, live):
-            raise ConflictError("the Deployment changed since it was observed")
-        return keeping_template(step.manifest, live)
-    return step.manifest
+def _is_new(stored: Manifest) -> bool:
+    """Whether a dry run would have made the object: nobody but us has a part in it."""
+    return all(entry["manager"] == FIELD_MANAGER for entry in stored["metadata"]["managedFields"])
+
+
+async def _live(manifest: Manifest, cluster: Cluster) -> Manifest | None:
+    meta = manifest["metadata"]
+    return await cluster.get(CHILDREN[manifest["kind"]], meta["namespace"], meta["name"])

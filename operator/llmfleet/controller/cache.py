@@ -4,8 +4,8 @@ A watch that has to start over after a long silence never tells of what was dele
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from llmfleet.controller.observed import (
     ChildView,
@@ -26,6 +26,8 @@ REMEMBERED_DELETIONS = 4096
 
 
 class _View(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
     @property
     def uid(self) -> str: ...
     @property
@@ -45,14 +47,20 @@ class Shelf(Generic[V]):
     """Key of the LLMDeployment -> uid -> observation."""
     _gone: dict[str, None] = field(default_factory=dict)
 
-    def put(self, body: Body) -> None:
-        """Take note of a body, from a watch or from the answer to a write; an older one changes nothing."""
+    def put(self, body: Body) -> bool:
+        """Take note of a body, from a watch or from the answer to a write; an older one changes nothing.
+
+        Returns:
+            Whether anything but the version is new.
+        """
         meta = body["metadata"]
         uid, version = meta["uid"], int(meta["resourceVersion"])
         key = self.key_of(body)
         known = self.items.get(key, {}).get(uid)
-        if uid not in self._gone and (known is None or known.version < version):
-            self.items.setdefault(key, {})[uid] = self.view(body)
+        if uid in self._gone or (known is not None and known.version >= version):
+            return False
+        new = self.items.setdefault(key, {})[uid] = self.view(body)
+        return known is None or replace(new, version=known.version) != known
 
     def remove(self, body: Body) -> None:
         """Forget what was deleted; a late answer to a write does not bring it back."""

@@ -1,7 +1,8 @@
 """Everything that kopf calls: a table of contents of what is watched. No handler decides anything.
 
-kopf is the watcher only: `index` handlers fill the cache before anything is worked on, `event` handlers put a key into
-the queue. There are no other kinds, so kopf writes nothing: no finalizer, no annotation, no Event.
+kopf is the watcher only. Its `index` handlers fill the cache and name to the queue what changed; its `event` handlers,
+of which kopf calls none before all indices are full, open the queue, and forget what was deleted. There are no other
+kinds of handlers, so kopf writes nothing: no finalizer, no annotation, no Event.
 """
 
 import os
@@ -15,6 +16,7 @@ import kopf
 from llmfleet.api.v1alpha1 import GROUP, PLURAL, VERSION
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.queue import Key, WorkQueue
+from llmfleet.controller.stateless import NoDiffBase, NoProgress
 from llmfleet.controller.watches import Watches
 from llmfleet.manifests.names import DEPLOYMENT_LABEL
 
@@ -54,6 +56,8 @@ def settings() -> kopf.OperatorSettings:
     options.watching.server_timeout = WATCH_SERVER_TIMEOUT
     options.watching.connect_timeout = 5
     options.watching.inactivity_timeout = WATCH_SILENCE
+    options.persistence.diffbase_storage = NoDiffBase()
+    options.persistence.progress_storage = NoProgress()
     options.process.ultimate_exiting_timeout = 10
     options.watching.label_selectors[_is_child] = DEPLOYMENT_LABEL
     return options
@@ -79,39 +83,52 @@ def _on_object(handlers: kopf.OperatorRegistry, cache: Cache, queue: WorkQueue) 
 
     @kopf.index(GROUP, VERSION, PLURAL, id=PLURAL, registry=handlers)
     async def note(body: Body, **_: Any) -> None:
-        cache.objects.put(body)
-
-    @kopf.on.event(GROUP, VERSION, PLURAL, id=PLURAL, registry=handlers)
-    async def enqueue(body: Body, **event: Any) -> None:
         key, generation = cache.objects.key_of(body), body["metadata"].get("generation", 0)
-        if event["type"] == "DELETED":
-            cache.objects.remove(body)
-            generations.pop(key, None)
-            queue.add(key)
-        elif generations.get(key) != generation:
+        is_changed = cache.objects.put(body)
+        if generations.get(key) != generation:
             generations[key] = generation
             queue.renew(key)
-        else:
+        elif is_changed:
+            queue.add(key)
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, id=PLURAL, registry=handlers, when=_once_or_deleted(queue))
+    async def deleted(body: Body, **event: Any) -> None:
+        queue.opened.set()
+        if event["type"] == "DELETED":
+            cache.objects.remove(body)
+            key = cache.objects.key_of(body)
+            generations.pop(key, None)
             queue.add(key)
 
 
 def _on_child(
     handlers: kopf.OperatorRegistry, cache: Cache, queue: WorkQueue, *, resource: tuple[str, str, str]
 ) -> None:
-    """A child or a pod: its LLMDeployment is looked at again."""
+    """A child or a pod: its LLMDeployment is looked at again if something changed that matters."""
     _, _, plural = resource
     selector = [part for part in resource if part]  # the core group has no name
     shelf = cache.shelf(plural)
 
     @kopf.index(*selector, id=plural, registry=handlers)
     async def note(body: Body, **_: Any) -> None:
-        shelf.put(body)
+        if shelf.put(body):
+            queue.add(shelf.key_of(body), after=BURST)
 
-    @kopf.on.event(*selector, id=plural, registry=handlers)
-    async def enqueue(body: Body, **event: Any) -> None:
+    @kopf.on.event(*selector, id=plural, registry=handlers, when=_once_or_deleted(queue))
+    async def deleted(body: Body, **event: Any) -> None:
+        queue.opened.set()
         if event["type"] == "DELETED":
             shelf.remove(body)
-        queue.add(shelf.key_of(body), after=BURST)
+            queue.add(shelf.key_of(body), after=BURST)
+
+
+def _once_or_deleted(queue: WorkQueue) -> Callable[..., bool]:
+    """Which events are worth a call: the first, since kopf sends none before all indices are full; then deletions."""
+
+    def is_worth_it(**event: Any) -> bool:
+        return event["type"] == "DELETED" or not queue.opened.is_set()
+
+    return is_worth_it
 
 
 def _on_login(handlers: kopf.OperatorRegistry, watches: Watches) -> None:

@@ -114,6 +114,8 @@ class WorkQueue:
         self.schedule = Schedule()
         self.beat = 0.0
         """Loop time of the last sign of life."""
+        self.opened = asyncio.Event()
+        """Set once everything that was there at the start is known; nothing is worked on before."""
         self._concurrency = concurrency
         self._wake = asyncio.Event()
         self._running: dict[asyncio.Task[None], float] = {}
@@ -134,6 +136,7 @@ class WorkQueue:
 
     async def run(self, handler: Handler) -> None:
         """Work until cancelled; then let the passes that have begun come to their end."""
+        await self.opened.wait()
         try:
             while True:
                 self.beat = _now()

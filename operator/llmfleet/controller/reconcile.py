@@ -13,9 +13,9 @@ from llmfleet.controller import events, metrics, status
 from llmfleet.controller.apply import apply
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.errors import InvalidError, ReconcileError, TransientError
+from llmfleet.controller.errors import ConflictError, InvalidError, ReconcileError, TransientError
 from llmfleet.controller.observed import ObjectView
-from llmfleet.controller.plan import Plan, desire, plan
+from llmfleet.controller.plan import Desired, Plan, desire, plan
 from llmfleet.controller.queue import Key
 from llmfleet.controller.recorder import Recorder
 from llmfleet.controller.settings import explain
@@ -78,10 +78,13 @@ class Reconciler:
         failure: ReconcileError | None = None
         if deployment is not None and not any(problem.severity is Severity.ERROR for problem in problems):
             # 3. plan
-            decided = plan(desire(deployment, self.settings), observed)
-            # 4. apply
+            desired = desire(deployment, self.settings)
+            decided = plan(desired, observed)
+            # 4. apply, and see whether it did what it should
             try:
                 await apply(decided.steps, self.cluster, self.cache)
+                if decided.steps:
+                    self._check(desired, key)
             except ReconcileError as error:
                 if isinstance(error, TransientError) and not error.is_worth_telling:
                     raise
@@ -92,6 +95,13 @@ class Reconciler:
         if isinstance(failure, TransientError):
             raise failure
         return REFUSED_PAUSE if failure else decided.requeue_after
+
+    def _check(self, desired: Desired, key: Key) -> None:
+        """Somebody may have written at the same moment; nobody else will announce it, since we hold the latest view."""
+        observed = self.cache.observe(key)
+        left = plan(desired, observed).steps if observed else ()
+        if left:
+            raise ConflictError("; ".join(f"after it was applied, the {step.kind} {step.reason}" for step in left))
 
     def _after(self, findings: Findings, decided: Plan, failure: ReconcileError | None) -> Findings:
         """The findings with what applying brought, on a fresh look."""

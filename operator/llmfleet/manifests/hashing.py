@@ -8,6 +8,7 @@ upgrade none. Why so: operator/decisions/0010-two-hashes.md.
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -96,11 +97,17 @@ def _items(values: list[Any], fields: Fields) -> Iterator[tuple[Any, Fields]]:
                 break
 
 
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> Any:
+    """The value in a key such as `k:{"name":"http"}`: a few dozen different ones come up for ever."""
+    return json.loads(text)
+
+
 def _is_item(key: str, item: Any, index: int) -> bool:
     kind, _, text = key.partition(":")
     if kind == "i":
         return int(text) == index
-    wanted = json.loads(text)
+    wanted = _parsed(text)
     if kind == "v":
         return bool(wanted == item)
     return isinstance(item, dict) and all(item.get(name) == value for name, value in wanted.items())

@@ -1,0 +1,134 @@
+"""How long the operator needs for many LLMDeployments, what it takes in memory, and whether it is silent at rest.
+
+Run as `python -m tests.bench.control_plane_scale 300 1000`. Objects are there first, the operator starts last, on the
+real API server with its controllers; no node, so pods stay Pending (with `--kwok` they run, which costs CPU of the same
+machine). A figure is printed, never asserted.
+"""
+
+import argparse
+import datetime as dt
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster import ControlPlane, Kwok
+from tests.cluster.audit import Event, count
+
+ROOT = Path(__file__).parents[2]
+CRD = ROOT / "crds" / "llmdeployments.serving.llmfleet.io.yaml"
+SETTINGS = {"gpuProfiles": [{"name": "gpu", "default": True, "memoryGiB": 80}]}
+BATCH = 100
+SETTLED = 5.0
+"""Seconds without a write of the operator, but for its Lease, after which it counts as done."""
+
+
+def deployment(number: int) -> dict[str, Any]:
+    """One object of many."""
+    return {
+        "apiVersion": "serving.llmfleet.io/v1alpha1",
+        "kind": "LLMDeployment",
+        "metadata": {"name": f"model-{number}", "namespace": "default"},
+        "spec": {"model": {"source": "hf://Qwen/Qwen3-8B"}},
+    }
+
+
+@contextmanager
+def operator(cluster: ControlPlane) -> Iterator[subprocess.Popen[bytes]]:
+    """The operator as a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Path(folder) / "settings.yaml"
+        settings.write_text(yaml.safe_dump(SETTINGS))
+        argv = [sys.executable, "-m", "llmfleet", "run", f"--settings={settings}", "--port=0"]
+        with (Path(folder) / "log").open("wb") as log:
+            process = subprocess.Popen(argv, env=cluster.env | {"PYTHONPATH": str(ROOT / "operator")}, stderr=log)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+def resident_mib(pid: int) -> float:
+    """Memory of a process now."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE") / 2**20
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(number: int, *, kwok: bool, quiet_seconds: float) -> str:
+    """One line of figures for that many objects."""
+    with ExitStack() as stack:
+        cluster = stack.enter_context(ControlPlane())
+        cluster.apply(CRD)
+        cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        if kwok:
+            stack.enter_context(Kwok(cluster, nodes=max(1, number // 8 + 1)))
+        for start in range(0, number, BATCH):
+            cluster.apply(*map(deployment, range(start, min(start + BATCH, number))))
+        process = stack.enter_context(operator(cluster))
+        began = dt.datetime.now(dt.UTC)
+        applied = _children_applied(cluster, number, since=began)
+        _settle(cluster, since=began)
+        writes = count(_own_writes(cluster, since=began))
+        memory, cpu = resident_mib(process.pid), cpu_seconds(process.pid)
+        quiet_from = dt.datetime.now(dt.UTC)
+        time.sleep(quiet_seconds)
+        quiet = len(_own_writes(cluster, since=quiet_from))
+        return (
+            f"{number} objects: all children {applied:.1f} s after start; {memory:.0f} MiB, after the quiet time "
+            f"{resident_mib(process.pid):.0f} MiB; {cpu:.1f} s of CPU; {quiet} writes in {quiet_seconds:.0f} quiet "
+            f"seconds; before: {dict(writes)}"
+        )
+
+
+def _children_applied(cluster: ControlPlane, number: int, *, since: dt.datetime) -> float:
+    """Seconds from `since` to the last child's creation."""
+    kinds = {"deployments", "services", "poddisruptionbudgets"}
+    while True:
+        writes = _own_writes(cluster, since=since)
+        created = [event.time for event in writes if event.resource in kinds and event.code == HTTPStatus.CREATED]
+        if len(created) >= 3 * number:
+            return (max(created) - since).total_seconds()
+        time.sleep(1.0)  # reading the log takes CPU from what is measured
+
+
+def _settle(cluster: ControlPlane, *, since: dt.datetime) -> None:
+    while True:
+        last = max(event.time for event in _own_writes(cluster, since=since))
+        if (dt.datetime.now(dt.UTC) - last).total_seconds() > SETTLED:
+            return
+        time.sleep(0.5)
+
+
+def _own_writes(cluster: ControlPlane, *, since: dt.datetime) -> list[Event]:
+    writes = cluster.audit_log.writes(since=since, agent="llmfleet")
+    return [event for event in writes if event.resource != "leases"]
+
+
+def main() -> None:
+    """Measure each number of objects that is given."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("numbers", nargs="*", type=int, default=[300], help="objects (default: 300)")
+    parser.add_argument("--kwok", action="store_true", help="let kwok run the pods")
+    parser.add_argument("--quiet-seconds", type=float, default=60.0, help="length of the quiet time (default: 60)")
+    arguments = parser.parse_args()
+    for number in arguments.numbers:
+        print(measure(number, kwok=arguments.kwok, quiet_seconds=arguments.quiet_seconds), flush=True)
+
+
+if __name__ == "__main__":
+    main()
