@@ -35,8 +35,8 @@ def kind(line: str, *, pair: bool) -> str:
 
 
 def table(text: str) -> str:
-    """The whole table as JSON, one flag a line."""
-    rows = [json.dumps(entry(line)) for line in text.splitlines()]
+    """The whole table as JSON, one flag a line; -h is argparse's own."""
+    rows = [json.dumps(entry(line)) for line in text.splitlines() if not line.startswith("-h")]
     return "[\n" + ",\n".join(rows) + "\n]\n"
 
 
