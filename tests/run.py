@@ -31,8 +31,6 @@ class Tier:
     """Each a command line; the first word is -m for a Python module, else a program in the virtual environment."""
     tools: tuple[Tool, ...] = ()
     packages: tuple[Package, ...] = ()
-    on_context: tuple[tuple[str, ...], ...] = field(default=())
-    """Stages when somebody's cluster takes the place of a node of ours; empty if that changes nothing."""
 
 
 LINT = Tier(
@@ -49,19 +47,19 @@ CONTROL_PLANE = Tier(
     stages=((*PYTEST, "tests/control_plane", "-m", "not scale"),),
     tools=go_tools.CONTROL_PLANE,
 )
-NODE = Tier(
+ON_CONTEXT = Tier(
     name="node",
     stages=(
-        (*PYTEST, "tests/node/test_node.py"),
         (*PYTEST, STORIES, "-m", "not alone", f"--numprocesses={WORKERS}"),
         (*PYTEST, STORIES, "-m", "alone"),
     ),
+    tools=go_tools.CLIENT,
+)
+NODE = Tier(
+    name="node",
+    stages=((*PYTEST, "tests/node/test_node.py"), *ON_CONTEXT.stages),
     tools=go_tools.NODE,
     packages=packages.NODE,
-    on_context=(
-        (*PYTEST, STORIES, "-m", "not alone", f"--numprocesses={WORKERS}"),
-        (*PYTEST, STORIES, "-m", "alone"),
-    ),
 )
 SCALE = Tier(name="scale", stages=((*PYTEST, "-s", "tests/control_plane", "-m", "scale"),), tools=go_tools.SCALE)
 TIERS = {tier.name: tier for tier in (LINT, UNIT, CONTROL_PLANE, NODE, SCALE)}
@@ -83,27 +81,26 @@ class Report:
         return f"{'FAILED' if self.failed else 'OK'} in {seconds:.0f} s. {'; '.join(parts)}"
 
 
-def why_not(tier: Tier, context: str) -> str:
+def why_not(tier: Tier) -> str:
     """The reason for which a tier cannot run here; empty if it can."""
-    if tier is NODE and not context and os.geteuid() != 0:
+    if tier is NODE and os.geteuid() != 0:
         return "needs root, or a cluster of yours: make test CONTEXT=NAME"
     return ""
 
 
 def run_tier(tier: Tier, context: str, report: Report) -> None:
     """Prepare and run one tier; its stages all run, whatever the first says."""
-    if reason := why_not(tier, context):
+    if reason := why_not(tier):
         report.skipped.append(f"{tier.name} ({reason})")
         return
     try:
-        packages.ensure(tier.packages if not context else ())
+        packages.ensure(tier.packages)
         build.ensure(tier.tools)
     except (processes.CommandError, packages.MissingPackagesError) as error:
         print(f"{tier.name}: cannot be prepared: {error}", flush=True)
         report.failed.append(tier.name)
         return
-    stages = tier.on_context if context and tier.on_context else tier.stages
-    results = [run_stage(stage, context) for stage in stages]
+    results = [run_stage(stage, context) for stage in tier.stages]
     (report.passed if all(results) else report.failed).append(tier.name)
 
 
@@ -112,7 +109,7 @@ def run_stage(stage: tuple[str, ...], context: str) -> bool:
     programs = Path(sys.executable).parent
     first = [sys.executable] if stage[0] == "-m" else []
     argv = [*first, *(stage if first else (str(programs / stage[0]), *stage[1:]))]
-    if context and STORIES in stage:
+    if context and STORIES in stage:  # somebody's cluster in the place of a node of ours
         argv.append(f"--context={context}")
     print(f"\n--- {' '.join(stage)}", flush=True)
     began = time.monotonic()
@@ -133,7 +130,7 @@ def main(argv: list[str]) -> int:
         f"{tier.name} (TIERS=all runs it)" for tier in (SCALE,) if {UNIT, NODE} <= set(chosen) and tier not in chosen
     ]
     for tier in chosen:
-        run_tier(tier, options.context, report)
+        run_tier(ON_CONTEXT if tier is NODE and options.context else tier, options.context, report)
     print(f"\n{report.sentence(time.monotonic() - began)}", flush=True)
     return 1 if report.failed or not report.passed else 0
 

@@ -30,7 +30,7 @@ if [ -n "$wanted" ]; then
     fi
     echo "Installing Debian packages: $wanted (for the virtual environment .venv)"
     apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive $install >/dev/null
+    DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes $install >/dev/null
     find_python
 fi
 

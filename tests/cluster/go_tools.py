@@ -50,6 +50,7 @@ CHART = (
         variables=(f"helm.sh/helm/v3/internal/version.version={HELM}",),
     ),
 )
+CLIENT = (_kubernetes("kubectl"), *CHART)
 NODE = (
     *CONTROL_PLANE,
     _kubernetes("kubelet"),
