@@ -41,6 +41,7 @@ lock:  ## pin Python packages anew (needs uv); images get the versions that are 
 	$(LOCK_IMAGE) pyproject.toml -o images/operator/requirements.lock
 	$(LOCK_IMAGE) images/operator/build-requirements.in -o images/operator/build-requirements.lock
 	$(LOCK_IMAGE) images/sim-engine/pyproject.toml -o images/sim-engine/requirements.lock
+	$(LOCK_IMAGE) images/sim-engine/pyproject.toml -o images/sim-engine/requirements.lock
 
 clean:  ## remove .venv and caches of this checkout; images and binaries stay in $${LLMFLEET_CACHE:-~/.cache/llmfleet}
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
