@@ -33,10 +33,7 @@ async def apply(steps: Sequence[Step], cluster: Cluster, cache: Cache) -> None:
 async def _final(step: Step, cluster: Cluster) -> Manifest:
     """What is sent: a Deployment's template is hashed as the server stores it, or kept as it stands there."""
     if step.template is Template.RENDERED:
-        stored = await cluster.apply(step.manifest, uid=step.uid, dry_run=True)
-        if not step.uid and not _is_new(stored):
-            await _check_name_is_free(step.manifest, cluster)
-        return with_template_hash(step.manifest, stored)
+        return with_template_hash(step.manifest, await _rehearse(step, cluster))
     if step.template is Template.KEPT:
         live = await _live(step.manifest, cluster)
         if live is None or not template_stands(step.manifest, live):
@@ -45,6 +42,19 @@ async def _final(step: Step, cluster: Cluster) -> Manifest:
     if not step.uid:
         await _check_name_is_free(step.manifest, cluster)
     return step.manifest
+
+
+async def _rehearse(step: Step, cluster: Cluster) -> Manifest:
+    """What the API server would store; tells by the way whether the object would be a new one."""
+    try:
+        stored = await cluster.apply(step.manifest, uid=step.uid, dry_run=True)
+    except InvalidError:
+        if not step.uid:
+            await _check_name_is_free(step.manifest, cluster)  # a foreign one may be why
+        raise
+    if not step.uid and not _is_new(stored):
+        await _check_name_is_free(step.manifest, cluster)
+    return stored
 
 
 async def _check_name_is_free(manifest: Manifest, cluster: Cluster) -> None:

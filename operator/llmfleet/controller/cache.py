@@ -45,7 +45,8 @@ class Shelf(Generic[V]):
     key_of: Callable[[Body], Key]
     items: dict[Key, dict[str, V]] = field(default_factory=dict)
     """Key of the LLMDeployment -> uid -> observation."""
-    _gone: dict[str, None] = field(default_factory=dict)
+    _gone: dict[str, int] = field(default_factory=dict)
+    """The uid and version of what went; a later version means that it lost our label and has it back."""
 
     def put(self, body: Body) -> bool:
         """Take note of a body, from a watch or from the answer to a write; an older one changes nothing.
@@ -57,14 +58,14 @@ class Shelf(Generic[V]):
         uid, version = meta["uid"], int(meta["resourceVersion"])
         key = self.key_of(body)
         known = self.items.get(key, {}).get(uid)
-        if uid in self._gone or (known is not None and known.version >= version):
+        if version <= max(self._gone.get(uid, 0), known.version if known else 0):
             return False
         new = self.items.setdefault(key, {})[uid] = self.view(body)
         return known is None or replace(new, version=known.version) != known
 
     def remove(self, body: Body) -> None:
         """Forget what was deleted; a late answer to a write does not bring it back."""
-        self._drop(self.key_of(body), body["metadata"]["uid"])
+        self._drop(self.key_of(body), body["metadata"]["uid"], version=int(body["metadata"]["resourceVersion"]))
 
     def retain(self, uids: set[str], *, known_before: set[str]) -> list[Key]:
         """Drop what was known before `uids` were listed and is not among them.
@@ -72,9 +73,10 @@ class Shelf(Generic[V]):
         Returns:
             The keys of what was dropped.
         """
-        lost = [(key, uid) for key, here in self.items.items() for uid in here if uid in known_before - uids]
-        for key, uid in lost:
-            self._drop(key, uid)
+        gone = known_before - uids
+        lost = [(key, view) for key, here in self.items.items() for view in here.values() if view.uid in gone]
+        for key, view in lost:
+            self._drop(key, view.uid, version=view.version)
         return [key for key, _ in lost]
 
     def uids(self) -> set[str]:
@@ -89,8 +91,9 @@ class Shelf(Generic[V]):
         """The one of an object that has only one; of an old and a new one of the same name, the new."""
         return max(self.all(key), key=lambda view: view.version, default=None)
 
-    def _drop(self, key: Key, uid: str) -> None:
-        self._gone[uid] = None
+    def _drop(self, key: Key, uid: str, *, version: int) -> None:
+        self._gone.pop(uid, None)  # at the end of the line again
+        self._gone[uid] = version
         if len(self._gone) > REMEMBERED_DELETIONS:
             del self._gone[next(iter(self._gone))]
         here = self.items.get(key, {})
