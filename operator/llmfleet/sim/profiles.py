@@ -5,7 +5,7 @@ for a tensor-parallel size are derived and say so.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from llmfleet.sim.steptime import StepTime
@@ -38,7 +38,6 @@ class Profile:
     gpu_memory_gib: float
     step_times: Mapping[int, StepTime]
     source: str
-    derived: frozenset[int] = field(default_factory=frozenset)
 
     def step_time(self, tensor_parallel: int) -> StepTime:
         """Coefficients for a tensor-parallel size; beyond the largest known one the engine gets no faster."""
@@ -85,8 +84,8 @@ _ALL = (
         "H200",
         139.7,
         _split_like_h100(_H200_8B),
-        "vLLM 0.26 on one H200: nine open-loop windows, step time within 2.9 % on average, 14 % at worst",
-        frozenset({2, 4}),
+        "vLLM 0.26 on one H200: nine open-loop windows, step time within 2.9 % on average, 14 % at worst; size 2 and 4 "
+        "by the H100's ratios",
     ),
     Profile(
         "h100-8b", LLAMA_8B, "H100", 79.2, _H100_8B, f"{_SILICON} (TensorRT-LLM 1.0rc3): 2.6 / 3.2 / 8.4 % mean error"
@@ -97,8 +96,8 @@ _ALL = (
         "A100-40G",
         39.4,
         _split_like_h100(_A100_40G_8B),
-        "alpha from a published stream of 75 tokens/s, beta from Vidur's A100 profiles, gamma 1.1 x roofline",
-        frozenset({2, 4}),
+        "alpha from a published stream of 75 tokens/s, beta from Vidur's A100 profiles, gamma 1.1 x roofline; size 2 "
+        "and 4 by the H100's ratios",
     ),
     Profile(
         "l4-8b",

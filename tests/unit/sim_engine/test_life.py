@@ -1,5 +1,6 @@
 """Start, SIGTERM, faults and exit codes, as measured on the real vLLM."""
 
+import re
 import subprocess
 import sys
 import time
@@ -30,6 +31,14 @@ def test_the_start_says_what_the_real_one_says() -> None:
     assert "Model loading took 14.96 GiB" in said
     assert "GPU KV cache size: 921,328 tokens, Maximum concurrency for 8,192 tokens per request: 112.47x" in said
     assert "Application startup complete." in said
+
+
+def test_statistics_are_logged_while_something_runs() -> None:
+    with running(env=SLOW | {"VLLM_LOG_STATS_INTERVAL": "0.1"}) as server:
+        assert server.stream(tokens=60).rest() == (60, True)
+        server.terminate()
+        assert server.wait() == 0
+    assert re.search(r"Avg generation throughput: \d+\.\d tokens/s, Running: 1 reqs, Waiting: 0 reqs", server.output())
 
 
 @pytest.mark.parametrize(
@@ -70,7 +79,7 @@ def test_sigterm_without_patience_cuts_streams() -> None:
 
 
 def test_sigterm_with_patience_lets_streams_end_and_refuses_new_requests() -> None:
-    with running(DRAIN, env=SLOW) as server:
+    with running(DRAIN, env={"SIM_TIME_SCALE": "0.25"}) as server:
         streams = [server.stream(tokens=100) for _ in range(8)]
         for stream in streams:
             stream.first()
@@ -112,7 +121,7 @@ def test_a_crash_at_a_set_time() -> None:
 
 def test_a_hang_is_healthy_to_the_eye_and_nothing_moves_until_it_is_cleared() -> None:
     with running(env=SLOW) as server:
-        stream = server.stream(tokens=60)
+        stream = server.stream(tokens=150)
         stream.first()
         server.fault("hang")
         server.wait_state("hang", value=True)
@@ -125,7 +134,7 @@ def test_a_hang_is_healthy_to_the_eye_and_nothing_moves_until_it_is_cleared() ->
         assert server.value("vllm:num_requests_running") == 1
         assert server.value("vllm:num_requests_waiting") == 0
         server.fault("clear")
-        assert (stream.rest(), late.rest()) == ((60, True), (1, True))
+        assert (stream.rest(), late.rest()) == ((150, True), (1, True))
 
 
 def test_metrics_can_be_off_nan_frozen_and_reset() -> None:
