@@ -88,7 +88,7 @@ def values_schema(text: str) -> str:
     profile = definitions["GpuProfile"]
     changes = {name: schema for name, schema in profile["properties"].items() if name not in _OWN_WORDS}
     definitions["GpuProfileChange"] = {"type": "object", "additionalProperties": False, "properties": changes}
-    root = _object(values(text)) | {"$schema": "https://json-schema.org/draft/2020-12/schema", "$defs": definitions}
+    root = _object(values(text)) | {"$schema": "http://json-schema.org/draft-07/schema#", "$defs": definitions}
     root["properties"] |= {SETTINGS_KEY: settings, "global": {"type": "object", "description": "Helm's, not used."}}
     return json.dumps(root, indent=2) + "\n"
 
