@@ -88,6 +88,18 @@ def why_not(tier: Tier) -> str:
     return ""
 
 
+def prepare(tiers: tuple[Tier, ...]) -> None:
+    """Build what all the tiers need in one go, because what is compiled on the way is shared and then thrown away.
+
+    A failure is told here and counted by the tiers that it concerns.
+    """
+    tools = [tool for tier in tiers if not why_not(tier) for tool in tier.tools]
+    try:
+        build.ensure(dict.fromkeys(tools))
+    except (processes.CommandError, packages.MissingPackagesError) as error:
+        print(f"not everything could be built: {error}", flush=True)
+
+
 def run_tier(tier: Tier, context: str, report: Report) -> None:
     """Prepare and run one tier; its stages all run, whatever the first says."""
     if reason := why_not(tier):
@@ -129,8 +141,10 @@ def main(argv: list[str]) -> int:
     report.skipped += [
         f"{tier.name} (TIERS=all runs it)" for tier in (SCALE,) if {UNIT, NODE} <= set(chosen) and tier not in chosen
     ]
-    for tier in chosen:
-        run_tier(ON_CONTEXT if tier is NODE and options.context else tier, options.context, report)
+    tiers = tuple(ON_CONTEXT if tier is NODE and options.context else tier for tier in chosen)
+    prepare(tiers)
+    for tier in tiers:
+        run_tier(tier, options.context, report)
     print(f"\n{report.sentence(time.monotonic() - began)}", flush=True)
     return 1 if report.failed or not report.passed else 0
 
