@@ -54,11 +54,15 @@ class Scene:
         return live is not None and live.is_observed and live.updated == live.current and live.wanted == self.wanted
 
     @property
+    def is_served(self) -> bool:
+        """The spec is applied, and at least as many replicas as wanted answer."""
+        return self.is_rolled_out and not self.delayed and self.ready >= self.wanted
+
+    @property
     def is_complete(self) -> bool:
-        """As many replicas as wanted answer, and no others are there."""
+        """Nothing is left to happen."""
         live = self.observed.deployment
-        settled = self.is_rolled_out and not self.delayed
-        return settled and live is not None and live.ready == live.current == self.wanted
+        return self.is_served and live is not None and live.ready == live.current == self.wanted
 
     @property
     def has_earlier(self) -> bool:
@@ -90,7 +94,7 @@ def _ready(scene: Scene, held: Hold | None) -> Judgement:
         return Judgement(ConditionType.READY, "False", Reason.INVALID, scene.error.message)
     if scene.suspended:
         return Judgement(ConditionType.READY, "False", Reason.SUSPENDED, "spec.suspend is true: there are no replicas")
-    if scene.is_complete:
+    if scene.is_served:
         return Judgement(ConditionType.READY, "True", Reason.AVAILABLE, scene.count)
     if scene.has_earlier and not scene.is_rolled_out:
         return Judgement(ConditionType.READY, "False", Reason.ROLLING_OUT, _with(scene.count, held, scene.delayed))

@@ -1,0 +1,65 @@
+"""Which changes of the status people are told of."""
+
+from llmfleet.api.conditions import ConditionType, Reason
+from llmfleet.api.status import LLMDeploymentStatus, ScalingChange, ScalingStatus
+from llmfleet.controller.conditions import Judgement, merge
+from llmfleet.controller.events import transitions
+
+NOTHING = LLMDeploymentStatus()
+
+
+def status(*judgements: Judgement, scaling: ScalingStatus | None = None) -> LLMDeploymentStatus:
+    return LLMDeploymentStatus(conditions=merge([], judgements, generation=1, now="now"), scaling=scaling)
+
+
+def stuck(message: str) -> LLMDeploymentStatus:
+    return status(Judgement(ConditionType.PROGRESSING, "False", Reason.STUCK, message))
+
+
+READY = status(Judgement(ConditionType.READY, "True", Reason.AVAILABLE, "1 of 1 replicas are ready"))
+
+
+def test_a_transition_is_told_once() -> None:
+    assert [tuple(draft) for draft in transitions(NOTHING, READY)] == [
+        ("Normal", "Available", "1 of 1 replicas are ready")
+    ]
+    assert transitions(READY, READY) == []
+
+
+def test_another_sentence_to_the_same_reason_is_no_transition() -> None:
+    assert [draft.type for draft in transitions(NOTHING, stuck("ErrImagePull"))] == ["Warning"]
+    assert transitions(stuck("ErrImagePull"), stuck("ImagePullBackOff")) == []
+
+
+def test_a_wrong_spec_is_a_warning_and_told_once_only() -> None:
+    new = status(
+        Judgement(ConditionType.READY, "False", Reason.INVALID, "no such profile"),
+        Judgement(ConditionType.SPEC_VALID, "False", Reason.PROFILE_NOT_FOUND, "no such profile"),
+    )
+    assert [tuple(draft)[:2] for draft in transitions(NOTHING, new)] == [("Warning", "ProfileNotFound")]
+
+
+def test_the_ordinary_course_is_silent() -> None:
+    loading = status(
+        Judgement(ConditionType.READY, "False", Reason.STARTING, ""),
+        Judgement(ConditionType.PROGRESSING, "True", Reason.LOADING, ""),
+        Judgement(ConditionType.SPEC_VALID, "True", Reason.VALID, ""),
+        Judgement(ConditionType.SCALING_ACTIVE, "False", Reason.DISABLED, ""),
+    )
+    assert transitions(NOTHING, loading) == []
+
+
+def change(time: str, before: int, after: int) -> ScalingChange:
+    return ScalingChange(time=time, from_=before, to=after, reason="memory", message="KV 80%")
+
+
+def test_each_change_of_replicas_is_told_in_order() -> None:
+    first, second, third = change("1", 1, 2), change("2", 2, 4), change("3", 4, 3)
+    old, new = (
+        status(scaling=ScalingStatus(history=[first])),
+        status(scaling=ScalingStatus(history=[third, second, first])),
+    )
+    assert [tuple(draft)[1:] for draft in transitions(old, new)] == [
+        ("ScaledUp", "2 -> 4 replicas: KV 80%"),
+        ("ScaledDown", "4 -> 3 replicas: KV 80%"),
+    ]

@@ -1,0 +1,56 @@
+"""What is read out of a body beyond the obvious."""
+
+from llmfleet.controller.observed import own_hash, owner_of, rfc3339, seconds, view_deployment, view_object
+from tests.unit.controller.bodies import desired_of, llm_body, running
+
+SERVICE, _, DEPLOYMENT = desired_of(llm_body()).manifests
+
+
+def test_empty_values_make_no_difference() -> None:
+    """The API server stores no false and no zero where that is what an absent field means."""
+    bare = SERVICE | {"spec": {key: value for key, value in SERVICE["spec"].items() if value}}
+    assert bare != SERVICE
+    assert own_hash(bare) == own_hash(SERVICE)
+
+
+def test_template_replicas_and_hashes_are_not_part_of_the_hash() -> None:
+    meta = DEPLOYMENT["metadata"] | {"annotations": {"llmfleet.io/inputs-hash": "1", "llmfleet.io/template-hash": "2"}}
+    other = DEPLOYMENT | {"metadata": meta, "spec": DEPLOYMENT["spec"] | {"replicas": 7, "template": {}}}
+    assert own_hash(other) == own_hash(DEPLOYMENT)
+
+
+def test_only_a_controlling_llmdeployment_owns() -> None:
+    body = running(desired_of(llm_body()))["Service"]
+    reference = body["metadata"]["ownerReferences"][0]
+    assert owner_of(body) == reference["uid"]
+    for change in ({"controller": False}, {"kind": "Other"}, {"apiVersion": "example.com/v1"}):
+        body["metadata"]["ownerReferences"] = [reference | change]
+        assert owner_of(body) == ""
+
+
+def test_the_latest_writer_of_replicas_is_known() -> None:
+    body = llm_body()
+    entries = [
+        {
+            "manager": "kubectl",
+            "time": "2026-11-22T12:00:01Z",
+            "fieldsV1": {"f:spec": {"f:replicas": {}, "f:model": {}}},
+        },
+        {"manager": "llmfleet-autoscaler", "time": "2026-11-22T12:00:09Z", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
+        {"manager": "llmfleet", "time": "2026-11-22T12:01:00Z", "fieldsV1": {"f:status": {}}},
+    ]
+    assert view_object(body).replicas_manager == ""
+    body["metadata"]["managedFields"] = entries
+    assert view_object(body).replicas_manager == "llmfleet-autoscaler"
+
+
+def test_a_deployment_whose_controller_lags_is_not_observed() -> None:
+    body = running(desired_of(llm_body()))["Deployment"]
+    assert view_deployment(body).is_observed
+    body["metadata"]["generation"] = 2
+    assert not view_deployment(body).is_observed
+
+
+def test_times_there_and_back() -> None:
+    assert rfc3339(seconds("2026-11-22T12:00:01Z")) == "2026-11-22T12:00:01Z"
+    assert seconds(None) == 0.0

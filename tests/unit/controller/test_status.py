@@ -1,0 +1,235 @@
+"""The status and its conditions, by what was observed."""
+
+from typing import Any
+
+import pytest
+
+from llmfleet.api.conditions import ConditionType, Reason
+from llmfleet.api.status import Condition, LLMDeploymentStatus, ScalingSignals, ScalingStatus
+from llmfleet.controller.conditions import Judgement, merge
+from llmfleet.controller.status import Findings, ScalingReport, build
+from llmfleet.engine.checks import Problem, Severity
+from tests.unit.controller.bodies import (
+    SETTINGS,
+    container,
+    counts,
+    desired_of,
+    llm_body,
+    observed,
+    parsed,
+    pod_body,
+    running,
+)
+
+NOW = 1795000000.0
+LATER = NOW + 100
+BAD_IMAGE = {"waiting": {"reason": "ErrImagePull", "message": "no such tag"}}
+SCALED: dict[str, Any] = {"scaling": {"maxReplicas": 4}}
+
+
+def report(
+    target: dict[str, Any], *, live: dict[str, Any] | None = None, pods: Any = (), **more: Any
+) -> LLMDeploymentStatus:
+    """The status of an object with its children, the Deployment being in that state."""
+    children = running(desired_of(target), status=live) if live is not None else {}
+    findings = Findings(observed=observed(target, children, tuple(pods)), deployment=parsed(target), **more)
+    return build(findings, SETTINGS, now=NOW)
+
+
+def brief(status: LLMDeploymentStatus) -> dict[str, tuple[str, str]]:
+    return {c.type: (c.status, c.reason) for c in status.conditions if c.type in {"Ready", "Available", "Progressing"}}
+
+
+CASES = [
+    pytest.param(
+        {}, counts(current=1, updated=1, ready=1), [pod_body(ready=True)],
+        {"Ready": ("True", "Available"), "Available": ("True", "MinimumReady"), "Progressing": ("False", "Complete")},
+        id="all is well",
+    ),
+    pytest.param(
+        {}, counts(current=0, updated=0, ready=0), [],
+        {"Ready": ("False", "Starting"), "Available": ("False", "NoneReady"), "Progressing": ("True", "Loading")},
+        id="no pod yet",
+    ),
+    pytest.param(
+        {}, counts(current=1, updated=1, ready=0), [pod_body()],
+        {"Ready": ("False", "Starting"), "Available": ("False", "NoneReady"), "Progressing": ("True", "Loading")},
+        id="the first one loads",
+    ),
+    pytest.param(
+        {"replicas": 2}, counts(current=2, updated=2, ready=1), [pod_body("a", ready=True), pod_body("b")],
+        {"Ready": ("False", "Starting"), "Available": ("True", "MinimumReady"), "Progressing": ("True", "Loading")},
+        id="one more loads",
+    ),
+    pytest.param(
+        {"replicas": 2}, counts(current=2, updated=2, ready=1),
+        [pod_body("a", ready=True), pod_body("b", containerStatuses=[container(restarts=1, last={"exitCode": 0})])],
+        {"Ready": ("False", "Degraded"), "Available": ("True", "MinimumReady"), "Progressing": ("True", "Loading")},
+        id="one starts again",
+    ),
+    pytest.param(
+        {}, counts(current=2, updated=1, ready=1), [pod_body("old", ready=True), pod_body("new")],
+        {"Ready": ("False", "RollingOut"), "Available": ("True", "MinimumReady"), "Progressing": ("True", "Loading")},
+        id="a rollout",
+    ),
+    pytest.param(
+        {}, counts(current=2, updated=1, ready=1),
+        [pod_body("old", ready=True), pod_body("new", containerStatuses=[container(**BAD_IMAGE)])],
+        {"Ready": ("False", "RollingOut"), "Available": ("True", "MinimumReady"), "Progressing": ("False", "Stuck")},
+        id="a rollout that is stuck",
+    ),
+    pytest.param(
+        {}, counts(current=1, updated=1, ready=1, observed_generation=0), [pod_body(ready=True)],
+        {"Ready": ("False", "RollingOut"), "Available": ("True", "MinimumReady"), "Progressing": ("True", "Loading")},
+        id="a change that nobody has seen yet",
+    ),
+    pytest.param(
+        {}, counts(current=3, updated=3, ready=3), [pod_body(name, ready=True) for name in "abc"],
+        {"Ready": ("True", "Available"), "Available": ("True", "MinimumReady"), "Progressing": ("True", "Draining")},
+        id="two are to go",
+    ),
+    pytest.param(
+        {"suspend": True}, counts(current=0, updated=0, ready=0), [],
+        {"Ready": ("False", "Suspended"), "Available": ("False", "NoneReady"), "Progressing": ("False", "Complete")},
+        id="suspended",
+    ),
+    pytest.param(
+        {"replicas": 0}, counts(current=0, updated=0, ready=0), [],
+        {"Ready": ("True", "Available"), "Available": ("False", "NoneReady"), "Progressing": ("False", "Complete")},
+        id="none wanted",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "live", "pods", "expected"), CASES)
+def test_conditions(spec: Any, live: Any, pods: Any, expected: dict[str, tuple[str, str]]) -> None:
+    assert brief(report(llm_body(**spec), live=live, pods=pods)) == expected
+
+
+def condition(status: LLMDeploymentStatus, kind: ConditionType) -> Condition:
+    return next(c for c in status.conditions if c.type == kind)
+
+
+def test_a_quota_is_told_in_the_clusters_words() -> None:
+    failure = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: gpus"}
+    status = report(llm_body(), live=counts(current=0, updated=0, ready=0) | {"conditions": [failure]})
+    found = condition(status, ConditionType.PROGRESSING)
+    assert (found.reason, found.message) == ("Stuck", "exceeded quota: gpus")
+
+
+def test_a_late_rollout_without_another_cause_is_stuck() -> None:
+    late = {"type": "Progressing", "status": "False", "message": "ReplicaSet has timed out progressing."}
+    status = report(llm_body(), live=counts(current=1, updated=1, ready=0) | {"conditions": [late]})
+    assert condition(status, ConditionType.PROGRESSING).message == "ReplicaSet has timed out progressing."
+
+
+def test_an_error_is_told_and_what_runs_stays_available() -> None:
+    problems = (
+        Problem(Reason.FORBIDDEN, "Remove it."),
+        Problem(Reason.VALID_WITH_WARNINGS, "Risky.", Severity.WARNING),
+    )
+    status = report(
+        llm_body(), live=counts(current=1, updated=1, ready=1), pods=[pod_body(ready=True)], problems=problems
+    )
+    assert condition(status, ConditionType.SPEC_VALID).message == "Remove it."
+    assert condition(status, ConditionType.READY).reason == "Invalid"
+    assert condition(status, ConditionType.AVAILABLE).status == "True"
+    assert status.observed_generation == 1
+
+
+def test_warnings_do_not_stop_anything() -> None:
+    problems = (Problem(Reason.VALID_WITH_WARNINGS, "Risky.", Severity.WARNING),)
+    status = report(
+        llm_body(), live=counts(current=1, updated=1, ready=1), pods=[pod_body(ready=True)], problems=problems
+    )
+    assert condition(status, ConditionType.SPEC_VALID).reason == "ValidWithWarnings"
+    assert condition(status, ConditionType.READY).status == "True"
+
+
+def test_a_spec_that_could_not_be_applied_is_not_called_observed() -> None:
+    before = report(llm_body(), live=counts(current=1, updated=1, ready=1), pods=[pod_body(ready=True)])
+    target = llm_body(generation=2, status=before.dump(), engine={"maxNumSeqs": 7})
+    status = report(target, live=counts(current=1, updated=1, ready=1), delayed="the API server answers 500")
+    assert status.observed_generation == 1
+    assert {c.observed_generation for c in status.conditions} == {1}
+    assert condition(status, ConditionType.READY).status == "False"
+    assert "answers 500" in condition(status, ConditionType.PROGRESSING).message
+
+
+def test_numbers_and_names() -> None:
+    status = report(llm_body(replicas=3), live=counts(current=3, updated=2, ready=1), startup_seconds=50)
+    assert (status.ready, status.replicas, status.updated_replicas, status.ready_replicas) == ("1/3", 3, 2, 1)
+    assert status.url == "http://qwen.team.svc:8000/v1"
+    assert status.selector == "llmfleet.io/deployment=qwen"
+    assert status.gpu_profile == "gpu"
+    assert status.engine is not None
+    assert (status.engine.version, status.engine.startup_seconds) == ("0.32.0", 50)
+
+
+def test_an_object_that_cannot_be_read_keeps_what_is_known() -> None:
+    before = report(llm_body(replicas=2), live=counts(current=2, updated=2, ready=2), startup_seconds=50)
+    children = running(desired_of(llm_body(replicas=2)), status=counts(current=2, updated=2, ready=2))
+    target = llm_body(generation=2, status=before.dump(), replicas=-1)
+    problem = Problem(Reason.NOT_READABLE, "replicas: too small")
+    findings = Findings(observed=observed(target, children), deployment=None, problems=(problem,))
+    status = build(findings, SETTINGS, now=LATER)
+    assert (status.ready, status.gpu_profile, status.engine) == ("2/2", "gpu", before.engine)
+
+
+def scaled(*, kv: int, reason: Reason = Reason.SCALING) -> ScalingReport:
+    signals = ScalingSignals(replicas_observed=1, kv_cache_usage_percent=kv)
+    return ScalingReport(
+        status=ScalingStatus(desired_replicas=2, reason=reason, message="why", signals=signals), kv_cache_tokens=8192
+    )
+
+
+def test_the_autoscalers_words_are_passed_on() -> None:
+    status = report(llm_body(**SCALED), live=counts(current=1, updated=1, ready=1), scaling=scaled(kv=61))
+    assert status.kv_cache_usage == "61%"
+    assert status.scaling is not None
+    assert status.scaling.desired_replicas == 2
+    assert status.engine is not None
+    assert status.engine.kv_cache_tokens == 8192
+    found = condition(status, ConditionType.SCALING_ACTIVE)
+    assert (found.status, found.reason, found.message) == ("True", "Scaling", "why")
+
+
+@pytest.mark.parametrize("reason", [Reason.HELD_STALE, Reason.QUOTA_EXCEEDED, Reason.REPLICAS_OWNED_ELSEWHERE])
+def test_replicas_that_do_not_follow_the_load_are_not_active(reason: Reason) -> None:
+    status = report(llm_body(**SCALED), live=counts(current=1, updated=1, ready=1), scaling=scaled(kv=1, reason=reason))
+    assert condition(status, ConditionType.SCALING_ACTIVE).status == "False"
+
+
+def test_before_the_first_decision_the_stored_one_stands() -> None:
+    """So that a restart of the operator writes nothing."""
+    live = counts(current=1, updated=1, ready=1)
+    before = report(llm_body(**SCALED), live=live, scaling=scaled(kv=61))
+    after = report(llm_body(status=before.dump(), **SCALED), live=live)
+    assert after == before
+    assert condition(report(llm_body(**SCALED), live=live), ConditionType.SCALING_ACTIVE).status == "Unknown"
+
+
+def test_without_scaling_nothing_is_said_of_it() -> None:
+    live = counts(current=1, updated=1, ready=1)
+    before = report(llm_body(**SCALED), live=live, scaling=scaled(kv=61))
+    status = report(llm_body(status=before.dump()), live=live, scaling=scaled(kv=61))
+    assert (status.scaling, status.kv_cache_usage) == (None, None)
+    assert condition(status, ConditionType.SCALING_ACTIVE).reason == "Disabled"
+
+
+def test_the_same_findings_make_the_same_status() -> None:
+    live = counts(current=1, updated=1, ready=1)
+    first = report(llm_body(), live=live)
+    findings = Findings(
+        observed=observed(llm_body(status=first.dump()), running(desired_of(llm_body()), status=live)),
+        deployment=parsed(llm_body()),
+    )
+    assert build(findings, SETTINGS, now=LATER) == first
+
+
+def test_a_transition_has_its_time_and_another_message_has_not() -> None:
+    old = merge([], [Judgement(ConditionType.READY, "False", Reason.STARTING, "0 of 1")], generation=1, now="then")
+    still = merge(old, [Judgement(ConditionType.READY, "False", Reason.ROLLING_OUT, "1 of 2")], generation=2, now="now")
+    assert (still[0].last_transition_time, still[0].reason, still[0].observed_generation) == ("then", "RollingOut", 2)
+    turned = merge(still, [Judgement(ConditionType.READY, "True", Reason.AVAILABLE, "2 of 2")], generation=2, now="now")
+    assert turned[0].last_transition_time == "now"
