@@ -23,7 +23,7 @@ def operator_metrics(cluster: Cluster) -> dict[str, dict[str, float]]:
     """The leader's figures by object; empty while there is no leader that can be asked."""
     try:
         lease = cluster.get("lease", "--namespace", RELEASE_NAMESPACE)["items"][0]
-        leader = lease["spec"]["holderIdentity"]
+        leader = lease["spec"]["holderIdentity"].split("_")[0]
         path = f"/api/v1/namespaces/{RELEASE_NAMESPACE}/pods/{leader}:8080/proxy/metrics"
         text = cluster.kubectl("get", "--raw", path, timeout=5)
     except (CommandError, LookupError, TimeoutError):

@@ -53,7 +53,7 @@ def install(cluster: Cluster, *, verb: str = "install", extra: dict[str, Any] | 
     """`helm install` (or `upgrade`) of the chart, with the stories' values and what is laid over them."""
     file = cluster.folder / "values.yaml"
     file.write_text(yaml.safe_dump(values() | (extra or {})))
-    options = ["--namespace", NAMESPACE, "--create-namespace", "--values", str(file), "--wait", "--timeout", "5m"]
+    options = ["--namespace", NAMESPACE, "--create-namespace", "--values", str(file), "--wait", "--timeout", "120s"]
     cluster.helm(verb, RELEASE, str(CHART), *options)
 
 

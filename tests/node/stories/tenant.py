@@ -58,7 +58,7 @@ class Tenant:
 
     def kubectl(self, *args: str, **options: Any) -> str:
         """Kubectl in this namespace."""
-        return self.cluster.kubectl(*args, "--namespace", self.namespace, **options)
+        return self.cluster.kubectl("--namespace", self.namespace, *args, **options)
 
     def object(self, name: str) -> dict[str, Any]:
         """The LLMDeployment as last seen."""

@@ -7,6 +7,7 @@ import pytest
 
 from tests.cluster import Node
 from tests.node.stories.tenant import Client, Tenant, spec, steady
+from tests.node.stories.watching import is_ready
 
 pytestmark = pytest.mark.node
 
@@ -47,9 +48,7 @@ def test_api_key(team: Tenant) -> None:
     team.until_settled("closed", replicas=1)
     requests = steady("closed", count=1, per_second=1, output_tokens=4)
     client = Client(team, "client", urls=team.urls("closed"), requests=requests)
-    team.watch.until(
-        "the client runs", lambda: any(p["status"].get("phase") == "Running" for p in team.watch.objects("Pod"))
-    )
+    team.watch.until("the client runs", lambda: is_ready(team.watch.state.get(("Pod", client.name), {})))
     pod = team.ready("closed")[0]
     argv = json.dumps(team.cluster.get("pod", pod, "--namespace", team.namespace))
     assert "correct-horse" not in argv

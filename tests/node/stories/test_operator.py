@@ -16,7 +16,7 @@ OPERATOR_PODS = "app.kubernetes.io/component=operator"
 
 def leader(cluster: Cluster) -> str:
     """Name of the pod that holds the Lease."""
-    return str(cluster.get("lease", "--namespace", NAMESPACE)["items"][0]["spec"].get("holderIdentity", ""))
+    return str(cluster.get("lease", "--namespace", NAMESPACE)["items"][0]["spec"].get("holderIdentity", "")).split("_")[0]
 
 
 def kill(cluster: Cluster, pod: str) -> None:

@@ -33,7 +33,8 @@ def test_kubectl_scale(team: Tenant) -> None:
 @pytest.mark.parametrize("image", ["", OLD_ENGINE], ids=["kv_cache_usage_perc", "gpu_cache_usage_perc"])
 def test_load_up_and_load_gone(team: Tenant, image: str) -> None:
     """Load: more replicas. Load gone: fewer after the delay, and no request is lost on the way."""
-    team.apply("auto", spec(env=SLOW, scaling=SCALING, engine={"image": image}))
+    env = [*SLOW, {"name": "SIM_VLLM_VERSION", "value": "0.10.2"}] if image else SLOW
+    team.apply("auto", spec(env=env, scaling=SCALING, engine={"image": image}))
     team.until_settled("auto", replicas=1)
     client = load(team, "auto", seconds=30)
     team.watch.until("three replicas", lambda: len(team.ready("auto")) >= 3)

@@ -36,7 +36,7 @@ def is_ready(pod: dict[str, Any]) -> bool:
     """Whether the pod takes requests: Ready, and not on its way out."""
     conditions = pod.get("status", {}).get("conditions", [])
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-    return ready and "deletionTimestamp" not in pod["metadata"]
+    return ready and "deletionTimestamp" not in pod.get("metadata", {})
 
 
 class Watch:
@@ -54,13 +54,8 @@ class Watch:
         self._threads = [threading.Thread(target=self._read, args=(p,), daemon=True) for p in self._processes]
 
     def _read(self, process: "subprocess.Popen[str]") -> None:
-        decoder, buffer = json.JSONDecoder(), ""
         for line in process.stdout or ():
-            buffer += line
-            if line != "}\n":
-                continue
-            event, _ = decoder.raw_decode(buffer.lstrip())
-            buffer = ""
+            event = json.loads(line)
             self._take(Event(time.monotonic(), event["type"], event["object"]))
 
     def _take(self, event: Event) -> None:
