@@ -35,7 +35,7 @@ class Tier:
 
 LINT = Tier(
     name="lint",
-    stages=(("ruff", "check"), ("ruff", "format", "--check"), ("mypy",), ("lint-imports",)),
+    stages=(("ruff", "check"), ("ruff", "format", "--check"), ("mypy",), ("lint-imports", "--no-logo")),
 )
 UNIT = Tier(
     name="unit",

@@ -32,8 +32,15 @@ class Kwok:
         options = ["--manage-all-nodes=true", "--node-lease-duration-seconds=40", "--server-address=127.0.0.1:0"]
         self._cluster.daemons.start("kwok", [binary("kwok"), *settings, *options])
         self._cluster.apply(*self._nodes)
-        self._cluster.kubectl("wait", "nodes", "--all", "--for=condition=Ready", "--timeout=120s")
+        self._cluster.daemons.wait("kwok's nodes", self._all_ready)
         return self
+
+    def _all_ready(self) -> bool:
+        """One list for all nodes: `kubectl wait` takes a sixth of a second for each."""
+        ready = self._cluster.kubectl(
+            "get", "nodes", "-o", "jsonpath={.items[*].status.conditions[?(@.type=='Ready')].status}"
+        )
+        return ready.split().count("True") >= len(self._nodes)
 
     def __exit__(self, *_: object) -> None:
         self._cluster.daemons.kill("kwok")

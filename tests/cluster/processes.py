@@ -137,8 +137,14 @@ class Daemons:
             self.kill(name)
 
 
-def wait_until(what: str, ready: Callable[[], bool], *, timeout: float = 300.0) -> None:
+def wait_until(what: str, ready: Callable[[], bool], *, timeout: float = 300.0, every: float = _POLL_SECONDS) -> None:
     """Wait until `ready` returns True. The limit is generous: a busy machine is no failure.
+
+    Args:
+        what: what is waited for, for the message.
+        ready: asked again and again.
+        timeout: seconds to wait at most.
+        every: seconds between two questions; many, if asking is work for the machine that is waited for.
 
     Raises:
         TimeoutError: it did not within `timeout` seconds.
@@ -147,7 +153,7 @@ def wait_until(what: str, ready: Callable[[], bool], *, timeout: float = 300.0) 
     while not ready():
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {timeout:.0f} s for {what}")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(every)
 
 
 def succeeds(argv: Sequence[str | Path]) -> bool:
