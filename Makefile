@@ -30,7 +30,7 @@ bench: setup  ## the figures at scale alone
 	@$(PYTHON) -m tests.run scale
 
 generate: setup  ## write what is derived from the sources anew
-	$(PYTHON) -m llmfleet crd >.crd.new && mv .crd.new crds/llmdeployments.serving.llmfleet.io.yaml
+	$(PYTHON) operator/generate.py
 	$(PYTHON) charts/generate.py
 
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
