@@ -37,6 +37,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_OPENED].close()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest stories begin first, so that the run does not wait for one of them alone at its end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Cluster:
     given = getattr(request.config, "workerinput", None)

@@ -40,7 +40,7 @@ def values(**settings: Any) -> dict[str, Any]:
             },
             "gpuProfiles": [
                 {"name": "sim", "default": True, "resourceName": "nvidia.com/gpu", **PROFILE},
-                {"name": "sim-other", "resourceName": "nvidia.com/gpu", **PROFILE},
+                {"name": "sim-spot", "tolerations": [{"key": "spot", "operator": "Exists"}], **PROFILE},
                 {"name": "cpu", "resourceName": "", **PROFILE},
             ],
             "scaling": {"scrapePeriodSeconds": 1, "decisionPeriodSeconds": 1, "staleAfterSeconds": 5},

@@ -35,7 +35,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "Stuck",
         "nowhere",
     ),
-    "model-too-long-for-the-gpu": ({"engine": {"maxModelLen": 131072}}, "Progressing", "Stuck", "max seq len"),
+    "longer-than-the-model": ({"engine": {"maxModelLen": 200000}}, "Progressing", "Stuck", "derived max_model_len"),
 }
 
 

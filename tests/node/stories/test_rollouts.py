@@ -27,7 +27,7 @@ ROLLS: dict[str, dict[str, Any]] = {
     "engine.maxNumBatchedTokens": {"engine": {"maxNumBatchedTokens": 4096}},
     "engine.extraArgs": {"engine": {"extraArgs": ["--seed", "7"]}},
     "engine.env": {"engine": {"env": [*FAST, {"name": "SIM_TIME_SCALE", "value": "2"}]}},
-    "gpu.profile": {"gpu": {"profile": "sim-other"}},
+    "gpu.profile": {"gpu": {"profile": "sim-spot"}},
     "gpu.tensorParallelSize": {"gpu": {"tensorParallelSize": 2}},
     "resources": {"resources": {"requests": {"cpu": "6m", "memory": "49Mi"}, "limits": {"memory": "1025Mi"}}},
     "startup.timeoutSeconds": {"startup": {"timeoutSeconds": 600}},
@@ -51,6 +51,7 @@ def test_every_field_is_in_one_of_the_tables() -> None:
     assert [path for path in sorted(walked) if "." in path and not path.startswith(known)] == []
 
 
+@pytest.mark.long
 def test_each_field_makes_exactly_one_rollout(team: Tenant) -> None:
     """Counted by ReplicaSets; the pod of each is ready before the next change."""
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token", "namespace": team.namespace}}

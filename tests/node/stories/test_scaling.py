@@ -30,6 +30,7 @@ def test_kubectl_scale(team: Tenant) -> None:
     assert len(team.replica_sets("manual")) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("image", ["", OLD_ENGINE], ids=["kv_cache_usage_perc", "gpu_cache_usage_perc"])
 def test_load_up_and_load_gone(team: Tenant, image: str) -> None:
     """Load: more replicas. Load gone: fewer after the delay, and no request is lost on the way."""

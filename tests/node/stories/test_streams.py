@@ -27,6 +27,7 @@ def nothing_was_cut(client: Client) -> None:
     assert result["tokens"] == COUNT * 150
 
 
+@pytest.mark.long
 def test_rollout_cuts_no_stream(team: Tenant) -> None:
     team.apply("rolling", spec(env=PACE, replicas=2))
     team.until_settled("rolling", replicas=2)
@@ -38,6 +39,7 @@ def test_rollout_cuts_no_stream(team: Tenant) -> None:
     nothing_was_cut(client)
 
 
+@pytest.mark.long
 def test_scale_down_cuts_no_stream(team: Tenant) -> None:
     team.apply("shrinking", spec(env=PACE, replicas=4))
     team.until_settled("shrinking", replicas=4)
@@ -48,6 +50,7 @@ def test_scale_down_cuts_no_stream(team: Tenant) -> None:
     nothing_was_cut(client)
 
 
+@pytest.mark.long
 def test_eviction_cuts_no_stream(team: Tenant) -> None:
     """Pods are evicted as `kubectl drain` does it; the PodDisruptionBudget lets one go at a time."""
     team.apply("evicted", spec(env=PACE, replicas=2))
