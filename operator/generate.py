@@ -2,7 +2,7 @@
 
 `make generate` runs this file; a test says when a copy is stale.
 """
-# ruff: noqa: INP001 - a script at the source root, no package
+
 
 from pathlib import Path
 
