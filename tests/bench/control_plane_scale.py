@@ -49,7 +49,8 @@ def operator(cluster: ControlPlane) -> Iterator[subprocess.Popen[bytes]]:
         settings.write_text(yaml.safe_dump(SETTINGS))
         argv = [sys.executable, "-m", "llmfleet", "run", f"--settings={settings}", "--port=0"]
         with (Path(folder) / "log").open("wb") as log:
-            process = subprocess.Popen(argv, env=cluster.env | {"PYTHONPATH": str(ROOT / "operator")}, stderr=log)
+            env = cluster.env | {"PYTHONPATH": str(ROOT / "operator"), "PYTHONDONTWRITEBYTECODE": ""}  # as in an image
+            process = subprocess.Popen(argv, env=env, stderr=log)
         try:
             yield process
         finally:

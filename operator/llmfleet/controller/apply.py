@@ -15,45 +15,46 @@ from llmfleet.manifests.names import FIELD_MANAGER
 logger = logging.getLogger(__name__)
 
 
-async def apply(steps: Sequence[Step], cluster: Cluster, cache: Cache) -> None:
+async def apply(steps: Sequence[Step], manifests: Sequence[Manifest], cluster: Cluster, cache: Cache) -> None:
     """Do the steps; nothing is written before each of them is known to be possible.
 
     Raises:
         InvalidError: a foreign object has a child's name, or the API server refuses a child.
         TransientError: try again later.
     """
-    manifests = [await _final(step, cluster) for step in steps]
-    for step, manifest in zip(steps, manifests, strict=True):
+    by_kind = {manifest["kind"]: manifest for manifest in manifests}
+    final = [await _final(step, by_kind[step.kind], cluster) for step in steps]
+    for step, manifest in zip(steps, final, strict=True):
         meta = manifest["metadata"]
         logger.info("%s/%s: apply %s: %s", meta["namespace"], meta["name"], step.kind, step.reason)
         live = await cluster.apply(manifest, uid=step.uid)
         cache.shelf(CHILDREN[step.kind].plural).put(live)
 
 
-async def _final(step: Step, cluster: Cluster) -> Manifest:
+async def _final(step: Step, manifest: Manifest, cluster: Cluster) -> Manifest:
     """What is sent: a Deployment's template is hashed as the server stores it, or kept as it stands there."""
     if step.template is Template.RENDERED:
-        return with_template_hash(step.manifest, await _rehearse(step, cluster))
+        return with_template_hash(manifest, await _rehearse(step, manifest, cluster))
     if step.template is Template.KEPT:
-        live = await _live(step.manifest, cluster)
-        if live is None or not template_stands(step.manifest, live):
+        live = await _live(manifest, cluster)
+        if live is None or not template_stands(manifest, live):
             raise ConflictError("the Deployment changed since it was observed")
-        return keeping_template(step.manifest, live)
+        return keeping_template(manifest, live)
     if not step.uid:
-        await _check_name_is_free(step.manifest, cluster)
-    return step.manifest
+        await _check_name_is_free(manifest, cluster)
+    return manifest
 
 
-async def _rehearse(step: Step, cluster: Cluster) -> Manifest:
+async def _rehearse(step: Step, manifest: Manifest, cluster: Cluster) -> Manifest:
     """What the API server would store; tells by the way whether the object would be a new one."""
     try:
-        stored = await cluster.apply(step.manifest, uid=step.uid, dry_run=True)
+        stored = await cluster.apply(manifest, uid=step.uid, dry_run=True)
     except InvalidError:
         if not step.uid:
-            await _check_name_is_free(step.manifest, cluster)  # a foreign one may be why
+            await _check_name_is_free(manifest, cluster)  # a foreign one may be why
         raise
     if not step.uid and not _is_new(stored):
-        await _check_name_is_free(step.manifest, cluster)
+        await _check_name_is_free(manifest, cluster)
     return stored
 
 

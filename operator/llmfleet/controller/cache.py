@@ -41,7 +41,8 @@ V = TypeVar("V", bound=_View)
 class Shelf(Generic[V]):
     """Observations of one resource."""
 
-    view: Callable[[Body], V]
+    view: Callable[[Body, V | None], V]
+    """Reads a body, with what was known of it."""
     key_of: Callable[[Body], Key]
     items: dict[Key, dict[str, V]] = field(default_factory=dict)
     """Key of the LLMDeployment -> uid -> observation."""
@@ -60,7 +61,7 @@ class Shelf(Generic[V]):
         known = self.items.get(key, {}).get(uid)
         if version <= max(self._gone.get(uid, 0), known.version if known else 0):
             return False
-        new = self.items.setdefault(key, {})[uid] = self.view(body)
+        new = self.items.setdefault(key, {})[uid] = self.view(body, known)
         return known is None or replace(new, version=known.version) != known
 
     def remove(self, body: Body) -> None:

@@ -73,6 +73,8 @@ class DeploymentView(ChildView):
     """What the annotation says."""
     own_template_hash: str
     """Of the operator's own fields of the live pod template: differs from the annotation once somebody edits one."""
+    own_mark: str
+    """Changes whenever the operator's own fields may have: saves looking at them at each change of the status."""
     wanted: int
     current: int
     updated: int
@@ -100,7 +102,7 @@ class Observed:
         return {"Deployment": self.deployment, "Service": self.service, "PodDisruptionBudget": self.pdb}[kind]
 
 
-def view_object(body: Body) -> ObjectView:
+def view_object(body: Body, _: ObjectView | None = None) -> ObjectView:
     """Read an LLMDeployment."""
     meta = body["metadata"]
     return ObjectView(
@@ -116,21 +118,28 @@ def view_object(body: Body) -> ObjectView:
     )
 
 
-def view_child(body: Body) -> ChildView:
+def view_child(body: Body, _: ChildView | None = None) -> ChildView:
     """Read a Service or a PodDisruptionBudget."""
     return ChildView(**_common(body, own_hash(hashing.own_fields(dict(body), FIELD_MANAGER))))
 
 
-def view_deployment(body: Body) -> DeploymentView:
-    """Read a Deployment."""
+def view_deployment(body: Body, known: DeploymentView | None = None) -> DeploymentView:
+    """Read a Deployment; `known` is an earlier observation of it."""
     annotations = body["metadata"].get("annotations") or {}
     status = body.get("status") or {}
-    own = hashing.own_fields(dict(body), FIELD_MANAGER)
+    mark = _mark(body["metadata"])
+    if known is not None and known.own_mark == mark:
+        own, own_template = known.own_hash, known.own_template_hash
+    else:
+        fields = hashing.own_fields(dict(body), FIELD_MANAGER)
+        own = own_hash(fields)
+        own_template = hashing.digest((fields.get("spec") or {}).get("template") or {})
     return DeploymentView(
-        **_common(body, own_hash(own)),
+        **_common(body, own),
+        own_mark=mark,
         inputs_hash=annotations.get(INPUTS_HASH, ""),
         template_hash=annotations.get(TEMPLATE_HASH, ""),
-        own_template_hash=hashing.digest((own.get("spec") or {}).get("template") or {}),
+        own_template_hash=own_template,
         wanted=body["spec"].get("replicas", 1),
         current=status.get("replicas", 0),
         updated=status.get("updatedReplicas", 0),
@@ -168,6 +177,13 @@ def seconds(time: str | None) -> float:
 def rfc3339(time: float) -> str:
     """Unix time -> RFC 3339, UTC, whole seconds, as Kubernetes writes it."""
     return datetime.fromtimestamp(int(time), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _mark(meta: Body) -> str:
+    """Of everything by which a Deployment's fields, or their ownership, can change but the status."""
+    entries = [entry for entry in meta.get("managedFields") or [] if entry["manager"] == FIELD_MANAGER]
+    parts = (meta.get(part) for part in ("generation", "labels", "annotations", "ownerReferences"))
+    return hashing.digest([*parts, entries])
 
 
 def _without_empty(value: Any) -> Any:

@@ -5,8 +5,8 @@ in the live template. Otherwise the live one is kept, so that a change of replic
 rolls nothing.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
@@ -34,16 +34,11 @@ class Template(Enum):
 class Step:
     """One server-side apply."""
 
-    manifest: Manifest = field(repr=False)
+    kind: str
     reason: str
     uid: str = ""
     """Of the object that is there; empty: there is none, and one that turns up is not ours."""
     template: Template = Template.NONE
-
-    @property
-    def kind(self) -> str:
-        """Kind of the child."""
-        return str(self.manifest["kind"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,19 +57,20 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """The children that an LLMDeployment should have."""
+    """The children that an LLMDeployment should have, as far as it takes to see whether it has them."""
 
     inputs_hash: str
     replicas: int
-    manifests: tuple[Manifest, ...] = field(repr=False)
+    own_hashes: Mapping[str, str]
+    """By kind, in the order in which they are applied."""
 
 
 def desire(deployment: LLMDeployment, settings: Settings) -> Desired:
-    """Render all children."""
+    """Render all children and keep what tells them apart."""
     return Desired(
         inputs_hash=inputs_hash(deployment, settings),
         replicas=deployment.wanted_replicas,
-        manifests=tuple(children(deployment, settings)),
+        own_hashes={manifest["kind"]: own_hash(manifest) for manifest in children(deployment, settings)},
     )
 
 
@@ -82,32 +78,33 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     """Compare and decide, child by child."""
     steps: list[Step] = []
     waits: list[str] = []
-    for manifest in desired.manifests:
-        live = observed.child(manifest["kind"])
+    for kind, wanted in desired.own_hashes.items():
+        live = observed.child(kind)
         if live is not None and (live.deleting or live.owner != observed.target.uid):
-            waits.append(f"the {manifest['kind']} of an earlier object of this name is still being deleted")
-        else:
-            steps.extend(_step(manifest, live, desired))
+            waits.append(f"the {kind} of an earlier object of this name is still being deleted")
+        elif step := _step(kind, wanted, live, desired):
+            steps.append(step)
     return Plan(steps=tuple(steps), waits=tuple(waits))
 
 
-def _step(manifest: Manifest, live: ChildView | None, desired: Desired) -> Iterator[Step]:
+def _step(kind: str, wanted: str, live: ChildView | None, desired: Desired) -> Step | None:
     if live is None:
-        template = Template.RENDERED if manifest["kind"] == "Deployment" else Template.NONE
-        yield Step(manifest=manifest, reason="does not exist", template=template)
-    elif isinstance(live, DeploymentView):
-        yield from _deployment_step(manifest, live, desired)
-    elif live.own_hash != own_hash(manifest):
-        yield Step(manifest=manifest, reason="differs from what is wanted", uid=live.uid)
+        template = Template.RENDERED if kind == "Deployment" else Template.NONE
+        return Step(kind=kind, reason="does not exist", template=template)
+    if isinstance(live, DeploymentView) and (found := _deployment_step(live, desired)):
+        return found
+    if live.own_hash == wanted:
+        return None
+    template = Template.KEPT if kind == "Deployment" else Template.NONE
+    return Step(kind=kind, reason="differs from what is wanted", uid=live.uid, template=template)
 
 
-def _deployment_step(manifest: Manifest, live: DeploymentView, desired: Desired) -> Iterator[Step]:
+def _deployment_step(live: DeploymentView, desired: Desired) -> Step | None:
     if live.inputs_hash != desired.inputs_hash:
-        yield Step(manifest=manifest, reason="the spec changed", uid=live.uid, template=Template.RENDERED)
-    elif live.own_template_hash != live.template_hash:
-        yield Step(manifest=manifest, reason="its template was edited", uid=live.uid, template=Template.RENDERED)
-    elif live.wanted != desired.replicas:
+        return Step(kind="Deployment", reason="the spec changed", uid=live.uid, template=Template.RENDERED)
+    if live.own_template_hash != live.template_hash:
+        return Step(kind="Deployment", reason="its template was edited", uid=live.uid, template=Template.RENDERED)
+    if live.wanted != desired.replicas:
         reason = f"replicas {live.wanted} -> {desired.replicas}"
-        yield Step(manifest=manifest, reason=reason, uid=live.uid, template=Template.KEPT)
-    elif live.own_hash != own_hash(manifest):
-        yield Step(manifest=manifest, reason="differs from what is wanted", uid=live.uid, template=Template.KEPT)
+        return Step(kind="Deployment", reason=reason, uid=live.uid, template=Template.KEPT)
+    return None

@@ -63,7 +63,7 @@ class PodView:
     """The sentence to the stage."""
 
 
-def view_pod(body: Body) -> PodView:
+def view_pod(body: Body, _: "PodView | None" = None) -> PodView:
     """Read a pod."""
     meta, status = body["metadata"], body.get("status") or {}
     ready = _condition(status, "Ready")

@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -15,18 +16,33 @@ from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ConflictError, InvalidError, ReconcileError, TransientError
 from llmfleet.controller.observed import ObjectView
-from llmfleet.controller.plan import Desired, Plan, desire, plan
+from llmfleet.controller.plan import Desired, desire, plan
 from llmfleet.controller.queue import Key
 from llmfleet.controller.recorder import Recorder
 from llmfleet.controller.settings import explain
 from llmfleet.controller.startups import Startups
 from llmfleet.controller.status import Findings, ScalingReport
 from llmfleet.engine.checks import Problem, Severity, check
+from llmfleet.manifests.children import children
 
 logger = logging.getLogger(__name__)
 
+REPORT_PAUSE = 0.5
+"""Seconds after which the status is written when something was applied: by then there are pods to speak of."""
 REFUSED_PAUSE = 60.0
 """Seconds between tries of what the API server refused: what stood in the way (a quota, a foreign object) may go."""
+
+
+class Known(NamedTuple):
+    """What follows from one generation of an object alone."""
+
+    uid: str
+    generation: int
+    deployment: LLMDeployment | None
+    """None if the stored object cannot be read."""
+    problems: tuple[Problem, ...]
+    desired: Desired | None
+    """None if nothing is to be applied."""
 
 
 @dataclass
@@ -42,6 +58,7 @@ class Reconciler:
     """What the autoscaler said last; it writes here."""
     visited: set[Key] = field(default_factory=set)
     """Objects over which at least one pass went: all caches were filled before."""
+    _known: dict[Key, Known] = field(default_factory=dict)
 
     async def __call__(self, key: Key) -> float | None:
         """Run one pass and account for its end.
@@ -72,29 +89,36 @@ class Reconciler:
             return None
         self.visited.add(key)
         # 2. desired: what cannot be read or is known to fail is not applied; what ran before still runs
-        deployment, problems = read(observed.target, self.settings)
-        findings = Findings(observed=observed, deployment=deployment, problems=problems)
-        decided = Plan()
-        failure: ReconcileError | None = None
-        if deployment is not None and not any(problem.severity is Severity.ERROR for problem in problems):
-            # 3. plan
-            desired = desire(deployment, self.settings)
-            decided = plan(desired, observed)
-            # 4. apply, and see whether it did what it should
-            try:
-                await apply(decided.steps, self.cluster, self.cache)
-                if decided.steps:
-                    self._check(desired, key)
-            except ReconcileError as error:
-                if isinstance(error, TransientError) and not error.is_worth_telling:
-                    raise
-                failure = error
-            findings = self._after(findings, decided, failure)
-        # 5. report, also after a failure
-        await self._report(key, findings)
-        if isinstance(failure, TransientError):
-            raise failure
-        return REFUSED_PAUSE if failure else decided.requeue_after
+        known = self._read(key, observed.target)
+        findings = Findings(observed=observed, deployment=known.deployment, problems=known.problems)
+        if known.deployment is None or known.desired is None:
+            await self._report(key, findings)
+            return None
+        # 3. plan
+        decided = plan(known.desired, observed)
+        # 4. apply; the report comes with the next pass, which sees what Kubernetes made of it
+        try:
+            if decided.steps:
+                await apply(decided.steps, children(known.deployment, self.settings), self.cluster, self.cache)
+                self._check(known.desired, key)
+                return REPORT_PAUSE
+        except ReconcileError as error:
+            if isinstance(error, TransientError) and not error.is_worth_telling:
+                raise
+            await self._report(key, self._failed(findings, error))
+            if isinstance(error, TransientError):
+                raise
+            return REFUSED_PAUSE
+        # 5. report
+        await self._report(key, replace(findings, delayed="; ".join(decided.waits)))
+        return decided.requeue_after
+
+    def _read(self, key: Key, target: ObjectView) -> Known:
+        """The object as a model, judged, and what it should have; worked out once for each generation."""
+        known = self._known.get(key)
+        if known is None or (known.uid, known.generation) != (target.uid, target.generation):
+            known = self._known[key] = read(target, self.settings)
+        return known
 
     def _check(self, desired: Desired, key: Key) -> None:
         """Somebody may have written at the same moment; nobody else will announce it, since we hold the latest view."""
@@ -103,17 +127,12 @@ class Reconciler:
         if left:
             raise ConflictError("; ".join(f"after it was applied, the {step.kind} {step.reason}" for step in left))
 
-    def _after(self, findings: Findings, decided: Plan, failure: ReconcileError | None) -> Findings:
-        """The findings with what applying brought, on a fresh look."""
-        target = findings.observed.target
-        observed = self.cache.observe((target.namespace, target.name)) or findings.observed
-        observed = replace(observed, target=target)  # the spec that was applied, not one that came meanwhile
-        problems = findings.problems
-        if isinstance(failure, InvalidError):
-            self._count("invalid")
-            problems = (Problem(failure.reason, str(failure)), *problems)
-        delayed = str(failure) if isinstance(failure, TransientError) else "; ".join(decided.waits)
-        return replace(findings, observed=observed, problems=problems, delayed=delayed)
+    def _failed(self, findings: Findings, error: ReconcileError) -> Findings:
+        """The findings with what stopped the pass."""
+        if not isinstance(error, InvalidError):
+            return replace(findings, delayed=str(error))
+        self._count("invalid")
+        return replace(findings, problems=(Problem(error.reason, str(error)), *findings.problems))
 
     async def _report(self, key: Key, findings: Findings) -> None:
         """Write the status if it changed, and an Event for each transition."""
@@ -134,6 +153,7 @@ class Reconciler:
     def _forget(self, key: Key) -> None:
         self.reports.pop(key, None)
         self.visited.discard(key)
+        self._known.pop(key, None)
         self.startups.forget(key)
 
     @staticmethod
@@ -143,11 +163,14 @@ class Reconciler:
             metrics.RECONCILES.labels(kind).inc()
 
 
-def read(target: ObjectView, settings: Settings) -> tuple[LLMDeployment | None, tuple[Problem, ...]]:
-    """The object as a model, with everything that is known against it."""
+def read(target: ObjectView, settings: Settings) -> Known:
+    """Parse, check, and work out what the object should have."""
     try:
         deployment = LLMDeployment.parse(target.body)
     except ValidationError as error:
         words = f"The stored object is not valid any more: {explain(error)}. Correct it with `kubectl edit`."
-        return None, (Problem(Reason.NOT_READABLE, words),)
-    return deployment, tuple(check(deployment, settings))
+        return Known(target.uid, target.generation, None, (Problem(Reason.NOT_READABLE, words),), None)
+    problems = tuple(check(deployment, settings))
+    is_refused = any(problem.severity is Severity.ERROR for problem in problems)
+    desired = None if is_refused else desire(deployment, settings)
+    return Known(target.uid, target.generation, deployment, problems, desired)

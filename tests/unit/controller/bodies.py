@@ -10,6 +10,7 @@ from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.controller.observed import Observed, view_child, view_deployment, view_object
 from llmfleet.controller.plan import Desired, desire
 from llmfleet.controller.pods import view_pod
+from llmfleet.manifests.children import children
 from llmfleet.manifests.deployment import with_template_hash
 
 SETTINGS = Settings.parse({"gpuProfiles": [{"name": "gpu", "default": True, "memoryGiB": 80}]})
@@ -76,10 +77,14 @@ def lose(body: Body, *path: str) -> None:
     del fields[path[-1]]
 
 
-def running(desired: Desired, *, status: Body | None = None) -> dict[str, Body]:
+def manifests_of(target: Body) -> list[Body]:
+    return children(parsed(target), SETTINGS)
+
+
+def running(target: Body, *, status: Body | None = None) -> dict[str, Body]:
     """All children as they are after a first pass, by kind."""
     found = {}
-    for manifest in desired.manifests:
+    for manifest in manifests_of(target):
         final = manifest
         if manifest["kind"] == "Deployment":
             final = with_template_hash(manifest, stored(manifest))
@@ -87,8 +92,8 @@ def running(desired: Desired, *, status: Body | None = None) -> dict[str, Body]:
     return found
 
 
-def observed(target: Body, children: Mapping[str, Body] | None = None, pods: tuple[Body, ...] = ()) -> Observed:
-    live = children or {}
+def observed(target: Body, found: Mapping[str, Body] | None = None, pods: tuple[Body, ...] = ()) -> Observed:
+    live = found or {}
     return Observed(
         target=view_object(target),
         deployment=view_deployment(live["Deployment"]) if "Deployment" in live else None,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from llmfleet.controller.cache import Cache
-from tests.unit.controller.bodies import UID, counts, desired_of, llm_body, pod_body, running
+from tests.unit.controller.bodies import UID, counts, llm_body, pod_body, running
 
 KEY = ("team", "qwen")
 
@@ -63,7 +63,7 @@ def test_a_gap_in_a_watch_is_closed_by_a_list() -> None:
 
 
 def test_observe_puts_together_what_belongs_together() -> None:
-    cache, children = Cache(), running(desired_of(llm_body()), status=counts(current=2, updated=1, ready=1))
+    cache, children = Cache(), running(llm_body(), status=counts(current=2, updated=1, ready=1))
     cache.objects.put(llm_body())
     cache.deployments.put(children["Deployment"])
     cache.services.put(children["Service"])

@@ -1,9 +1,9 @@
 """What is read out of a body beyond the obvious."""
 
 from llmfleet.controller.observed import own_hash, owner_of, rfc3339, seconds, view_deployment, view_object
-from tests.unit.controller.bodies import desired_of, llm_body, running
+from tests.unit.controller.bodies import llm_body, manifests_of, running
 
-SERVICE, _, DEPLOYMENT = desired_of(llm_body()).manifests
+SERVICE, _, DEPLOYMENT = manifests_of(llm_body())
 
 
 def test_empty_values_make_no_difference() -> None:
@@ -20,7 +20,7 @@ def test_template_replicas_and_hashes_are_not_part_of_the_hash() -> None:
 
 
 def test_only_a_controlling_llmdeployment_owns() -> None:
-    body = running(desired_of(llm_body()))["Service"]
+    body = running(llm_body())["Service"]
     reference = body["metadata"]["ownerReferences"][0]
     assert owner_of(body) == reference["uid"]
     for change in ({"controller": False}, {"kind": "Other"}, {"apiVersion": "example.com/v1"}):
@@ -45,7 +45,7 @@ def test_the_latest_writer_of_replicas_is_known() -> None:
 
 
 def test_a_deployment_whose_controller_lags_is_not_observed() -> None:
-    body = running(desired_of(llm_body()))["Deployment"]
+    body = running(llm_body())["Deployment"]
     assert view_deployment(body).is_observed
     body["metadata"]["generation"] = 2
     assert not view_deployment(body).is_observed

@@ -6,6 +6,7 @@ import pytest
 
 from llmfleet.api.settings import Settings
 from llmfleet.controller.plan import Desired, Plan, Template, plan
+from llmfleet.manifests.hashing import own_template_hash
 from tests.unit.controller.bodies import SETTINGS, desired_of, llm_body, lose, observed, running
 
 Bodies = dict[str, Any]
@@ -31,12 +32,12 @@ def test_at_first_everything_is_made_the_pods_last() -> None:
 
 
 def test_then_there_is_nothing_to_do() -> None:
-    found = decide(running(DESIRED))
+    found = decide(running(OBJECT))
     assert (found.steps, found.waits, found.requeue_after) == ((), (), None)
 
 
 def test_replicas_keep_the_template() -> None:
-    found = decide(running(DESIRED), desired=desired_of(llm_body(replicas=4)))
+    found = decide(running(OBJECT), desired=desired_of(llm_body(replicas=4)))
     assert summary(found) == [("Deployment", "replicas 1 -> 4", Template.KEPT)]
     assert found.steps[0].uid == "uid-of-Deployment"
 
@@ -49,46 +50,38 @@ def test_replicas_keep_the_template() -> None:
     ],
 )
 def test_bounds_of_scaling_hold_whoever_wrote_the_replicas(spec: Bodies, replicas: int) -> None:
-    found = decide(running(DESIRED), desired=desired_of(llm_body(**spec)))
+    found = decide(running(OBJECT), desired=desired_of(llm_body(**spec)))
     assert summary(found) == [("Deployment", f"replicas 1 -> {replicas}", Template.KEPT)]
 
 
 def test_a_changed_spec_renders_the_template() -> None:
-    found = decide(running(DESIRED), desired=desired_of(llm_body(engine={"maxNumSeqs": 7})))
+    found = decide(running(OBJECT), desired=desired_of(llm_body(engine={"maxNumSeqs": 7})))
     assert summary(found) == [("Deployment", "the spec changed", Template.RENDERED)]
 
 
 def test_settings_that_an_object_uses_count_as_its_spec() -> None:
     changed = Settings.parse(SETTINGS.model_dump(by_alias=True) | {"engine": {"extraEnv": {"HF_ENDPOINT": "x"}}})
-    assert summary(decide(running(DESIRED), desired=desired_of(OBJECT, changed)))[0][1] == "the spec changed"
+    assert summary(decide(running(OBJECT), desired=desired_of(OBJECT, changed)))[0][1] == "the spec changed"
 
 
 def test_a_later_operator_that_renders_otherwise_changes_nothing() -> None:
     """The live template is not what would be rendered now, but nobody edited it, and the inputs are the same."""
-    other = Desired(
-        inputs_hash=DESIRED.inputs_hash,
-        replicas=1,
-        manifests=tuple(_with_new_template(manifest) for manifest in DESIRED.manifests),
-    )
-    assert decide(running(other)).steps == ()
-
-
-def _with_new_template(manifest: Bodies) -> Bodies:
-    if manifest["kind"] != "Deployment":
-        return manifest
-    template = manifest["spec"]["template"]
-    pod = template["spec"] | {"terminationGracePeriodSeconds": 7}
-    return manifest | {"spec": manifest["spec"] | {"template": template | {"spec": pod}}}
+    children = running(OBJECT)
+    before = children["Deployment"]["spec"]["template"]["spec"]
+    before["terminationGracePeriodSeconds"] = 7
+    annotations = children["Deployment"]["metadata"]["annotations"]
+    annotations["llmfleet.io/template-hash"] = own_template_hash(children["Deployment"])
+    assert decide(children).steps == ()
 
 
 def test_an_edit_of_our_part_of_the_template_renders_it() -> None:
-    children = running(DESIRED)
+    children = running(OBJECT)
     lose(children["Deployment"], "f:spec", "f:template", "f:spec", "f:terminationGracePeriodSeconds")
     assert summary(decide(children)) == [("Deployment", "its template was edited", Template.RENDERED)]
 
 
 def test_a_foreign_annotation_in_the_template_is_no_edit() -> None:
-    children = running(DESIRED)
+    children = running(OBJECT)
     annotations = children["Deployment"]["spec"]["template"]["metadata"].setdefault("annotations", {})
     annotations["kubectl.kubernetes.io/restartedAt"] = "now"
     assert decide(children).steps == ()
@@ -104,14 +97,14 @@ def test_a_foreign_annotation_in_the_template_is_no_edit() -> None:
     ],
 )
 def test_an_edit_of_our_fields_outside_the_template_is_taken_back(kind: str, path: tuple[str, ...]) -> None:
-    children = running(DESIRED)
+    children = running(OBJECT)
     lose(children[kind], *path)
     template = Template.KEPT if kind == "Deployment" else Template.NONE
     assert summary(decide(children)) == [(kind, "differs from what is wanted", template)]
 
 
 def test_children_of_an_earlier_object_are_waited_for() -> None:
-    children = running(desired_of(llm_body(uid="22222222-0000-0000-0000-000000000000")))
+    children = running(llm_body(uid="22222222-0000-0000-0000-000000000000"))
     found = decide(children)
     assert found.steps == ()
     assert found.waits[0] == "the Service of an earlier object of this name is still being deleted"
@@ -119,6 +112,6 @@ def test_children_of_an_earlier_object_are_waited_for() -> None:
 
 
 def test_a_child_on_its_way_out_is_waited_for() -> None:
-    children = running(DESIRED)
+    children = running(OBJECT)
     children["Service"]["metadata"]["deletionTimestamp"] = "2026-11-22T12:00:00Z"
     assert len(decide(children).waits) == 1

@@ -13,7 +13,6 @@ from tests.unit.controller.bodies import (
     SETTINGS,
     container,
     counts,
-    desired_of,
     llm_body,
     observed,
     parsed,
@@ -23,7 +22,7 @@ from tests.unit.controller.bodies import (
 
 NOW = 1795000000.0
 LATER = NOW + 100
-BAD_IMAGE = {"waiting": {"reason": "ErrImagePull", "message": "no such tag"}}
+BAD_IMAGE: dict[str, Any] = {"waiting": {"reason": "ErrImagePull", "message": "no such tag"}}
 SCALED: dict[str, Any] = {"scaling": {"maxReplicas": 4}}
 
 
@@ -31,7 +30,7 @@ def report(
     target: dict[str, Any], *, live: dict[str, Any] | None = None, pods: Any = (), **more: Any
 ) -> LLMDeploymentStatus:
     """The status of an object with its children, the Deployment being in that state."""
-    children = running(desired_of(target), status=live) if live is not None else {}
+    children = running(target, status=live) if live is not None else {}
     findings = Findings(observed=observed(target, children, tuple(pods)), deployment=parsed(target), **more)
     return build(findings, SETTINGS, now=NOW)
 
@@ -168,7 +167,7 @@ def test_numbers_and_names() -> None:
 
 def test_an_object_that_cannot_be_read_keeps_what_is_known() -> None:
     before = report(llm_body(replicas=2), live=counts(current=2, updated=2, ready=2), startup_seconds=50)
-    children = running(desired_of(llm_body(replicas=2)), status=counts(current=2, updated=2, ready=2))
+    children = running(llm_body(replicas=2), status=counts(current=2, updated=2, ready=2))
     target = llm_body(generation=2, status=before.dump(), replicas=-1)
     problem = Problem(Reason.NOT_READABLE, "replicas: too small")
     findings = Findings(observed=observed(target, children), deployment=None, problems=(problem,))
@@ -221,7 +220,7 @@ def test_the_same_findings_make_the_same_status() -> None:
     live = counts(current=1, updated=1, ready=1)
     first = report(llm_body(), live=live)
     findings = Findings(
-        observed=observed(llm_body(status=first.dump()), running(desired_of(llm_body()), status=live)),
+        observed=observed(llm_body(status=first.dump()), running(llm_body(), status=live)),
         deployment=parsed(llm_body()),
     )
     assert build(findings, SETTINGS, now=LATER) == first
