@@ -19,7 +19,7 @@ from tests.cluster.paths import REPOSITORY
 
 PYTEST = ("-m", "pytest", "-q")
 STORIES = "tests/node/stories"
-WORKERS = 4  # stories wait far more than they work
+WORKERS = 6  # stories wait far more than they work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ CONTROL_PLANE = Tier(
 ON_CONTEXT = Tier(
     name="node",
     stages=(
-        (*PYTEST, STORIES, "-m", "not alone", f"--numprocesses={WORKERS}"),
+        (*PYTEST, STORIES, "-m", "not alone", f"--numprocesses={WORKERS}", "--maxschedchunk=1"),
         (*PYTEST, STORIES, "-m", "alone"),
     ),
     tools=go_tools.CLIENT,

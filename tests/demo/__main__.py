@@ -141,7 +141,7 @@ def play(cluster: Cluster, options: argparse.Namespace) -> int:
         return 1
     result = summarize(list(fleets.values()), log.end, seconds)
     console.print(view.summary(result))
-    console.print(cluster.kubectl("get", "llm", "--namespace", manifests.NAMESPACE))
+    console.print(cluster.kubectl("get", "llm", "--namespace", manifests.NAMESPACE), soft_wrap=True)
     (cluster.folder / "summary.json").write_text(json.dumps(vars(result)))
     return int(result.failed)
 

@@ -100,5 +100,5 @@ def summarize(fleets: list[Fleet], end: dict[str, Any], seconds: float) -> Summa
         seconds=seconds,
         replica_seconds=sum(fleet.replica_seconds for fleet in fleets),
         static_peak_seconds=sum(fleet.peak for fleet in fleets) * seconds,
-        decisions=[f"{time[11:19]}  {name}  {c['from']} -> {c['to']}  {c['message']}" for time, name, c in changes],
+        decisions=[f"{time[11:19]}  {name}  {c['message']}" for time, name, c in changes],
     )

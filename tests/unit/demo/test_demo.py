@@ -47,7 +47,7 @@ def test_summary_integrates_pods_over_time_and_compares_with_the_peak() -> None:
     assert result.replica_seconds == 10 * 1 + 10 * 3 + 10 * 1
     assert result.static_peak_seconds == 90
     assert (result.ttft_p50, result.ttft_p99) == (0.2, 0.9)
-    assert result.decisions == ["12:00:01  a  1 -> 3  KV 92 %"]
+    assert result.decisions == ["12:00:01  a  KV 92 %"]
     assert not result.failed
 
 
