@@ -84,6 +84,7 @@ async def connect() -> Api:
         config.load_incluster_config(client_configuration=settings)
     except config.ConfigException:
         await config.load_kube_config(client_configuration=settings)
+    settings.client_session_kwargs = {"trust_env": False}  # else it looks for ~/.netrc, in a thread, at each request
     api = client.ApiClient(configuration=settings)
     api.user_agent = USER_AGENT
     return api

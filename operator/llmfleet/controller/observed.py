@@ -182,8 +182,8 @@ def rfc3339(time: float) -> str:
 def _mark(meta: Body) -> str:
     """Of everything by which a Deployment's fields, or their ownership, can change but the status."""
     entries = [entry for entry in meta.get("managedFields") or [] if entry["manager"] == FIELD_MANAGER]
-    parts = (meta.get(part) for part in ("generation", "labels", "annotations", "ownerReferences"))
-    return hashing.digest([*parts, entries])
+    hashes = {key: value for key, value in (meta.get("annotations") or {}).items() if key in HASH_ANNOTATIONS}
+    return hashing.digest([meta.get("generation"), meta.get("labels"), meta.get("ownerReferences"), hashes, entries])
 
 
 def _without_empty(value: Any) -> Any:
