@@ -83,16 +83,18 @@ def measure(number: int, *, kwok: bool, quiet_seconds: float) -> str:
         process = stack.enter_context(operator(cluster))
         began = dt.datetime.now(dt.UTC)
         applied = _children_applied(cluster, number, since=began)
+        cpu = cpu_seconds(process.pid)
         _settle(cluster, since=began)
         writes = count(_own_writes(cluster, since=began))
-        memory, cpu = resident_mib(process.pid), cpu_seconds(process.pid)
+        memory, whole_cpu = resident_mib(process.pid), cpu_seconds(process.pid)
         quiet_from = dt.datetime.now(dt.UTC)
         time.sleep(quiet_seconds)
         quiet = len(_own_writes(cluster, since=quiet_from))
         return (
-            f"{number} objects: all children {applied:.1f} s after start; {memory:.0f} MiB, after the quiet time "
-            f"{resident_mib(process.pid):.0f} MiB; {cpu:.1f} s of CPU; {quiet} writes in {quiet_seconds:.0f} quiet "
-            f"seconds; before: {dict(writes)}"
+            f"{number} objects: all children {applied:.1f} s after start; CPU of the operator {cpu:.1f} s by then, "
+            f"{whole_cpu:.1f} s in the end; {memory:.0f} MiB, later {resident_mib(process.pid):.0f} MiB; "
+            f"{quiet} writes in {quiet_seconds:.0f} quiet seconds; before: {dict(writes)}; load of the machine "
+            f"{os.getloadavg()[0]:.1f}"
         )
 
 

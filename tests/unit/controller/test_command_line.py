@@ -1,0 +1,101 @@
+"""The subcommands that need no cluster."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from llmfleet import __version__
+from llmfleet.__main__ import main
+from llmfleet.api import crd
+
+SETTINGS = "gpuProfiles: [{name: gpu, default: true, memoryGiB: 80}]"
+OBJECT = """
+apiVersion: serving.llmfleet.io/v1alpha1
+kind: LLMDeployment
+metadata: {name: qwen}
+spec: {model: {source: Qwen/Qwen3-8B}}
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> str:
+    path = tmp_path / "settings.yaml"
+    path.write_text(SETTINGS)
+    return f"--settings={path}"
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "objects.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main(["--version"])
+    assert raised.value.code == 0
+    assert capsys.readouterr().out == f"llmfleet {__version__}\n"
+
+
+def test_crd_is_what_is_generated(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["crd"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out) == crd.document()
+
+
+def test_render_prints_the_children_of_each_object(
+    tmp_path: Path, settings: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An absent namespace is the default one, as with kubectl."""
+    path = written(tmp_path, OBJECT + "---\n" + OBJECT.replace("qwen", "other"))
+    assert main(["render", "-f", path, settings]) == 0
+    found = [
+        (m["kind"], m["metadata"]["name"], m["metadata"]["namespace"])
+        for m in yaml.safe_load_all(capsys.readouterr().out)
+    ]
+    kinds = ["Service", "PodDisruptionBudget", "Deployment"]
+    assert found == [(kind, name, "default") for name in ("qwen", "other") for kind in kinds]
+
+
+def test_render_refuses_what_the_operator_would_not_apply(
+    tmp_path: Path, settings: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, OBJECT.replace("spec: {", "spec: {gpu: {profile: tpu}, "))
+    assert main(["render", "-f", path, settings]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "qwen: error: There is no GPU profile 'tpu'" in printed.err
+
+
+def test_render_prints_warnings_and_goes_on(tmp_path: Path, settings: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, OBJECT.replace("spec: {", "spec: {engine: {gpuMemoryUtilization: 0.97}, "))
+    assert main(["render", "-f", path, settings]) == 0
+    assert "qwen: warning: spec.engine.gpuMemoryUtilization 0.97" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("kind: Pod", "every document must be of kind LLMDeployment"),
+        (OBJECT.replace("Qwen/Qwen3-8B", "{}"), "spec.model.source: Input should be a valid string"),
+        ("a: [", "not valid YAML"),
+    ],
+)
+def test_render_says_what_is_wrong_with_a_file(
+    tmp_path: Path, settings: str, capsys: pytest.CaptureFixture[str], text: str, words: str
+) -> None:
+    assert main(["render", "-f", written(tmp_path, text), settings]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_a_missing_file_is_no_traceback(tmp_path: Path, settings: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["render", "-f", str(tmp_path / "none.yaml"), settings]) == 1
+    assert "none.yaml: No such file or directory" in capsys.readouterr().err
+
+
+def test_run_needs_settings_that_can_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", f"--settings={tmp_path}/none.yaml"]) == 1
+    assert "give the settings file with --settings" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as raised:
+        main(["run"])
+    assert raised.value.code == 2
