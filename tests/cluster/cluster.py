@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from tests.cluster import processes
-from tests.cluster.paths import binary_folder
+from tests.cluster.paths import binary, binary_folder
 
 Manifest = Mapping[str, Any]
 
@@ -50,6 +50,16 @@ class Cluster:
         parts = [item.read_text() if isinstance(item, Path) else yaml.safe_dump(dict(item)) for item in manifests]
         scope = ["--namespace", namespace] if namespace else []
         return self.kubectl("apply", "--server-side", *scope, "-f", "-", stdin="\n---\n".join(parts))
+
+    def apply_crd(self, path: Path) -> None:
+        """Apply a CustomResourceDefinition and wait until objects of its kind can be listed.
+
+        `kubectl wait` will not do: right after the apply the CRD may have no conditions, which it takes for an error.
+        """
+        self.apply(path)
+        name = yaml.safe_load(path.read_text())["metadata"]["name"]
+        get = [str(binary("kubectl")), f"--kubeconfig={self.kubeconfig}", "get", name, "--all-namespaces"]
+        processes.wait_until(f"kind {name}", lambda: processes.succeeds(get))
 
     def helm(self, *args: str, timeout: float | None = None) -> str:
         """Run helm as administrator and return what it printed."""

@@ -98,8 +98,7 @@ class Operator:
 
 
 def install_crd(cluster: ControlPlane) -> None:
-    cluster.apply(CRD)
-    cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    cluster.apply_crd(CRD)
 
 
 def writes(cluster: ControlPlane, *, since: dt.datetime) -> list[Event]:

@@ -24,8 +24,7 @@ DERIVED = ("minimum", "maximum", "minLength", "maxLength", "maxItems", "enum")
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[ControlPlane]:
     with ControlPlane() as control_plane:
-        control_plane.apply(CRD)
-        control_plane.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        control_plane.apply_crd(CRD)
         yield control_plane
 
 
