@@ -44,8 +44,16 @@ def until(found: Callable[[], T], *, what: str, seconds: float = 30.0) -> T:
 class Operator:
     """`with Operator(cluster) as operator:` - started, not yet the leader."""
 
-    def __init__(self, cluster: ControlPlane, *, name: str = "operator", kubeconfig: Path | None = None) -> None:
+    def __init__(
+        self,
+        cluster: ControlPlane,
+        *,
+        name: str = "operator",
+        kubeconfig: Path | None = None,
+        namespaces: tuple[str, ...] = (),
+    ) -> None:
         self.cluster = cluster
+        self._namespaces = namespaces
         self.port = free_port()
         self._settings = cluster.folder / f"{name}.settings.yaml"
         self._log = cluster.folder / f"{name}.{self.port}.log"
@@ -56,6 +64,7 @@ class Operator:
     def start(self) -> None:
         self._settings.write_text(yaml.safe_dump(SETTINGS))
         argv = [sys.executable, "-m", "llmfleet", "run", f"--settings={self._settings}", f"--port={self.port}"]
+        argv += [f"--namespace={namespace}" for namespace in self._namespaces]
         env = self.cluster.env | {"PYTHONPATH": str(ROOT / "operator"), "KUBECONFIG": str(self._kubeconfig)}
         self.started_at = dt.datetime.now(dt.UTC)
         with self._log.open("ab") as log:

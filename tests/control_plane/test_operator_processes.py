@@ -92,6 +92,45 @@ def test_a_leader_that_was_stopped_ends_without_a_write(cluster: ControlPlane) -
             assert holder(cluster) == leader
 
 
+def test_an_operator_of_two_namespaces_leaves_others_alone(cluster: ControlPlane) -> None:
+    """Whose rights end at those namespaces: the rules for children are bound there and nowhere else."""
+    for namespace in ("mine", "yours", "theirs"):
+        cluster.kubectl("create", "namespace", namespace)
+        cluster.apply(llm("spread") | {"metadata": {"name": "spread", "namespace": namespace}})
+    cluster.kubectl("create", "serviceaccount", "operator", "--namespace=mine")
+    for namespace in ("mine", "yours"):
+        cluster.kubectl(
+            "create",
+            "rolebinding",
+            "operator",
+            "--clusterrole=cluster-admin",
+            "--serviceaccount=mine:operator",
+            "-n",
+            namespace,
+        )
+    cluster.kubectl(
+        "create",
+        "rolebinding",
+        "lease",
+        "--clusterrole=cluster-admin",
+        "--serviceaccount=mine:operator",
+        "-n",
+        "default",
+    )
+    kubeconfig = cluster.service_account_kubeconfig("mine", "operator")
+
+    def services() -> set[str]:
+        listed = cluster.get("services", "-A", "-l", "llmfleet.io/deployment=spread")["items"]
+        return {item["metadata"]["namespace"] for item in listed}
+
+    with Operator(cluster, kubeconfig=kubeconfig, namespaces=("mine", "yours")) as operator:
+        until(lambda: services() == {"mine", "yours"}, what="both namespaces are served")
+        until(lambda: operator.page("/readyz")[0] == 200, what="the operator is ready")
+        time.sleep(SETTLED)
+        assert services() == {"mine", "yours"}
+        assert operator.stop() == 0
+
+
 def converged(cluster: ControlPlane, name: str) -> Any:
     """The end: children and status without what differs between any two objects."""
     target = Target(cluster, name)
