@@ -106,7 +106,8 @@ def _ready(scene: Scene, held: Hold | None) -> Judgement:
 def _available(scene: Scene) -> Judgement:
     """At least one replica answers."""
     if scene.ready:
-        return Judgement(ConditionType.AVAILABLE, "True", Reason.MINIMUM_READY, f"{scene.ready} replicas answer")
+        words = "1 replica answers" if scene.ready == 1 else f"{scene.ready} replicas answer"
+        return Judgement(ConditionType.AVAILABLE, "True", Reason.MINIMUM_READY, words)
     return Judgement(ConditionType.AVAILABLE, "False", Reason.NONE_READY, "no replica answers")
 
 
@@ -118,8 +119,8 @@ def _progressing(scene: Scene, held: Hold | None) -> Judgement:
     if held is not None:
         return Judgement(ConditionType.PROGRESSING, "True", held.stage, held.message)
     if live is not None and live.current > scene.wanted:
-        extra = live.current - scene.wanted
-        return Judgement(ConditionType.PROGRESSING, "True", Reason.DRAINING, f"{extra} replicas are to go")
+        words = f"{live.current} replicas are there, and {scene.wanted} are wanted"
+        return Judgement(ConditionType.PROGRESSING, "True", Reason.DRAINING, words)
     if scene.is_complete or scene.error:
         return Judgement(ConditionType.PROGRESSING, "False", Reason.COMPLETE, "no rollout or start is under way")
     return Judgement(ConditionType.PROGRESSING, "True", Reason.LOADING, "pods are being created")
