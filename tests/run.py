@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.cluster.paths import REPOSITORY
 
 PYTEST = ("-m", "pytest", "-q")
 STORIES = "tests/node/stories"
+BY_FILE = ("--numprocesses=3", "--dist=loadfile")  # a file's cluster is started once
 WORKERS = 6  # stories wait far more than they work
 
 
@@ -31,6 +33,8 @@ class Tier:
     """Each a command line; the first word is -m for a Python module, else a program in the virtual environment."""
     tools: tuple[Tool, ...] = ()
     packages: tuple[Package, ...] = ()
+    side_by_side: bool = False
+    """Whether the stages run at the same time: they wait more than they work, and each has a cluster of its own."""
 
 
 LINT = Tier(
@@ -39,12 +43,12 @@ LINT = Tier(
 )
 UNIT = Tier(
     name="unit",
-    stages=(*LINT.stages, (*PYTEST, "tests/unit", "tests/golden", "tests/crd", "tests/chart")),
+    stages=(*LINT.stages, (*PYTEST, *BY_FILE, "tests/unit", "tests/golden", "tests/crd", "tests/chart")),
     tools=go_tools.CHART,
 )
 CONTROL_PLANE = Tier(
     name="control_plane",
-    stages=((*PYTEST, "tests/control_plane", "-m", "not scale"),),
+    stages=((*PYTEST, *BY_FILE, "tests/control_plane", "-m", "not scale"),),
     tools=go_tools.CONTROL_PLANE,
 )
 ON_CONTEXT = Tier(
@@ -57,9 +61,10 @@ ON_CONTEXT = Tier(
 )
 NODE = Tier(
     name="node",
-    stages=((*PYTEST, "tests/node/test_node.py"), *ON_CONTEXT.stages),
+    stages=(*ON_CONTEXT.stages, (*PYTEST, "tests/node/test_node.py")),
     tools=go_tools.NODE,
     packages=packages.NODE,
+    side_by_side=True,
 )
 SCALE = Tier(name="scale", stages=((*PYTEST, "-s", "tests/control_plane", "-m", "scale"),), tools=go_tools.SCALE)
 TIERS = {tier.name: tier for tier in (LINT, UNIT, CONTROL_PLANE, NODE, SCALE)}
@@ -112,22 +117,41 @@ def run_tier(tier: Tier, context: str, report: Report) -> None:
         print(f"{tier.name}: cannot be prepared: {error}", flush=True)
         report.failed.append(tier.name)
         return
-    results = [run_stage(stage, context) for stage in tier.stages]
+    if tier.side_by_side:
+        results = run_side_by_side(tier.stages, context)
+    else:
+        results = [run_stage(stage, context) for stage in tier.stages]
     (report.passed if all(results) else report.failed).append(tier.name)
 
 
-def run_stage(stage: tuple[str, ...], context: str) -> bool:
-    """Run one command line and say how long it took; whether it succeeded."""
+def run_stage(stage: tuple[str, ...], context: str, *, quiet: bool = False) -> bool:
+    """Run one command line and say how long it took; whether it succeeded.
+
+    Args:
+        stage: the command line, as in a tier.
+        context: of somebody's cluster, for the stories; empty: a node of ours.
+        quiet: print its output when it has ended, not meanwhile.
+    """
     programs = Path(sys.executable).parent
     first = [sys.executable] if stage[0] == "-m" else []
     argv = [*first, *(stage if first else (str(programs / stage[0]), *stage[1:]))]
-    if context and STORIES in stage:  # somebody's cluster in the place of a node of ours
+    if context and STORIES in stage:
         argv.append(f"--context={context}")
     print(f"\n--- {' '.join(stage)}", flush=True)
     began = time.monotonic()
-    code = subprocess.run(argv, cwd=REPOSITORY, check=False).returncode
-    print(f"--- {'ok' if code == 0 else f'FAILED ({code})'} after {time.monotonic() - began:.1f} s", flush=True)
-    return code == 0
+    output = subprocess.PIPE if quiet else None
+    done = subprocess.run(argv, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT if quiet else None, check=False)
+    verdict = "ok" if done.returncode == 0 else f"FAILED ({done.returncode})"
+    if quiet:
+        print(f"\n--- {' '.join(stage)} has ended:\n{done.stdout.decode(errors='replace')}", flush=True)
+    print(f"--- {verdict} after {time.monotonic() - began:.1f} s", flush=True)
+    return done.returncode == 0
+
+
+def run_side_by_side(stages: tuple[tuple[str, ...], ...], context: str) -> list[bool]:
+    """Run stages at the same time; the first one's output is seen as it comes, the others' when they end."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda each: run_stage(each[1], context, quiet=each[0] > 0), enumerate(stages)))
 
 
 def main(argv: list[str]) -> int:

@@ -24,13 +24,6 @@ def spec(**changes: Any) -> dict[str, Any]:
     return base | changes | {"engine": engine | changes.get("engine", {})}
 
 
-def merged(base: Any, change: Any) -> Any:
-    """Base with the change laid over it, dict by dict."""
-    if not isinstance(base, dict) or not isinstance(change, dict):
-        return change
-    return base | {key: merged(base.get(key), value) for key, value in change.items()}
-
-
 class Tenant:
     """A namespace under the restricted Pod Security profile, watched from its first moment."""
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.node.stories.tenant import Client, Tenant, merged, spec, steady
+from tests.crd.cases import merged
+from tests.node.stories.tenant import Client, Tenant, spec, steady
 
 pytestmark = pytest.mark.node
 
@@ -53,9 +54,8 @@ def test_mistake(team: Tenant, mistake: str) -> None:
     requests = steady("model", count=2, per_second=5, output_tokens=4)
     assert Client(team, "client", urls=team.urls("model"), requests=requests).result()["errors"] == []
     team.apply("model", merged(spec(), {"engine": {"maxNumSeqs": 32}}))
-    team.until_settled("model", replicas=1)
+    team.until_ready("model", 1, without=serving)
     assert team.condition("model", "SpecValid")["status"] == "True"
-    assert team.ready("model") != serving
 
 
 def test_a_foreign_object_is_not_taken_over(team: Tenant) -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from tests.cluster import Node
 from tests.cluster.cluster import Cluster
+from tests.crd.cases import merged
 from tests.node.stories.site import NAMESPACE, install, values
-from tests.node.stories.tenant import Client, Tenant, merged, spec, steady
+from tests.node.stories.tenant import Client, Tenant, spec, steady
 
 pytestmark = [pytest.mark.node, pytest.mark.alone]
 
