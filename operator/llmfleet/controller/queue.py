@@ -14,7 +14,7 @@ from llmfleet.controller.errors import TransientError
 Key = tuple[str, str]
 """Namespace and name of an LLMDeployment."""
 
-CONCURRENCY = 8
+CONCURRENCY = 16
 BACKOFF_FIRST = 1.0
 BACKOFF_MOST = 300.0
 HEARTBEAT = 5.0
