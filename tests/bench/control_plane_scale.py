@@ -74,8 +74,7 @@ def measure(number: int, *, kwok: bool, quiet_seconds: float) -> str:
     """One line of figures for that many objects."""
     with ExitStack() as stack:
         cluster = stack.enter_context(ControlPlane())
-        cluster.apply(CRD)
-        cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+        cluster.apply_crd(CRD)
         if kwok:
             stack.enter_context(Kwok(cluster, nodes=max(1, number // 8 + 1)))
         for start in range(0, number, BATCH):

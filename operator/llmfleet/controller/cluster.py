@@ -28,6 +28,7 @@ from llmfleet.controller.errors import (
     TransientError,
 )
 from llmfleet.controller.pods import DELETION_COST
+from llmfleet.controller.settings import SettingsError
 from llmfleet.manifests.names import FIELD_MANAGER
 from llmfleet.scaling.state import MANAGER as AUTOSCALER
 
@@ -77,13 +78,16 @@ async def connect() -> Api:
     """A client with the credentials of $KUBECONFIG (or ~/.kube/config), or of the pod.
 
     Raises:
-        kubernetes.aio.config.ConfigException: neither is there.
+        SettingsError: neither can be used.
     """
     settings = client.Configuration()
     try:
         config.load_incluster_config(client_configuration=settings)
     except config.ConfigException:
-        await config.load_kube_config(client_configuration=settings)
+        try:
+            await config.load_kube_config(client_configuration=settings)
+        except config.ConfigException as error:
+            raise SettingsError(f"no pod's service account, and no kubeconfig: {error}; set KUBECONFIG") from error
     settings.client_session_kwargs = {"trust_env": False}  # else it looks for ~/.netrc, in a thread, at each request
     api = client.ApiClient(configuration=settings)
     api.user_agent = USER_AGENT

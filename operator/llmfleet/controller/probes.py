@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from llmfleet.controller import metrics
 from llmfleet.controller.handlers import WATCH_SERVER_TIMEOUT, WATCH_SILENCE
 from llmfleet.controller.queue import WorkQueue
+from llmfleet.controller.settings import SettingsError
 from llmfleet.controller.watches import Watches
 
 TICK = 1.0
@@ -84,9 +85,13 @@ async def serve(health: Health, *, port: int) -> web.AppRunner:
     """Start to answer; the caller cleans up.
 
     Raises:
-        OSError: the port is taken.
+        SettingsError: the port is taken.
     """
     runner = web.AppRunner(application(health), access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, port=port).start()
+    try:
+        await web.TCPSite(runner, port=port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise SettingsError(f"port {port} cannot be used: {error.strerror}; choose another one with --port") from error
     return runner

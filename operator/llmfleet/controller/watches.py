@@ -54,11 +54,14 @@ class Watches:
     def look(self) -> None:
         """Note which answers have grown; to be called every few seconds."""
         now = time.monotonic()
+        oldest: dict[str, float] = {}
         for (plural, _), watch in self.known.items():
             received = watch.answer.content.total_bytes if watch.answer is not None else 0
             if received != watch.received:
                 watch.received, watch.heard_at = received, now
-            metrics.WATCH_AGE.labels(plural).set(now - watch.heard_at)
+            oldest[plural] = max(oldest.get(plural, 0.0), now - watch.heard_at)
+        for plural, age in oldest.items():
+            metrics.WATCH_AGE.labels(plural).set(age)
 
     def oldest(self) -> float:
         """Seconds for which the quietest watch has not been heard of; 0 before the first one is there."""

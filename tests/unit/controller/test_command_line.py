@@ -1,5 +1,9 @@
 """The subcommands that need no cluster."""
 
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,3 +103,34 @@ def test_run_needs_settings_that_can_be_read(tmp_path: Path, capsys: pytest.Capt
     with pytest.raises(SystemExit) as raised:
         main(["run"])
     assert raised.value.code == 2
+
+
+def run_operator(settings: str, *more: str, kubeconfig: Path) -> subprocess.CompletedProcess[str]:
+    """In a process of its own: the client looks for its configuration when it is imported."""
+    env = {key: value for key, value in os.environ.items() if key != "KUBERNETES_SERVICE_HOST"}
+    env |= {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(Path(__file__).parents[3] / "operator")}
+    argv = [sys.executable, "-m", "llmfleet", "run", settings, *more]
+    return subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_run_without_credentials_says_so(tmp_path: Path, settings: str) -> None:
+    done = run_operator(settings, kubeconfig=tmp_path / "none")
+    assert done.returncode == 1
+    assert "set KUBECONFIG" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_run_on_a_taken_port_says_so(tmp_path: Path, settings: str) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    context = {"name": "x", "context": {"cluster": "x", "user": "x"}}
+    cluster = {"name": "x", "cluster": {"server": "http://127.0.0.1:1"}}
+    parts = {"contexts": [context], "clusters": [cluster], "users": [{"name": "x", "user": {}}], "current-context": "x"}
+    kubeconfig.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config"} | parts))
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run_operator(settings, f"--port={port}", kubeconfig=kubeconfig)
+    assert done.returncode == 1
+    assert f"port {port} cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr
