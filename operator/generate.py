@@ -3,7 +3,6 @@
 `make generate` runs this file; a test says when a copy is stale.
 """
 
-
 from pathlib import Path
 
 from llmfleet.api import crd
