@@ -84,6 +84,7 @@ def test_a_leader_that_was_stopped_ends_without_a_write(cluster: ControlPlane) -
             second.wait_until_leading(seconds=TAKEOVER + 5)
             leader = holder(cluster)
             assert second.stop(signal.SIGKILL) != 0
+            time.sleep(2)  # what the second one had sent may still be on its way through the API server
             since = now()
             cluster.apply(llm("nobodys"))
             first.process.send_signal(signal.SIGCONT)
