@@ -24,7 +24,7 @@ lint: setup  ## ruff, mypy --strict, import contracts
 	@$(PYTHON) -m tests.run lint
 
 e2e: setup  ## the stories on a whole node alone
-	@$(PYTHON) -m tests.run node $(if $(CONTEXT),--context $(CONTEXT))
+	@$(PYTHON) -m tests.run e2e $(if $(CONTEXT),--context $(CONTEXT))
 
 bench: setup  ## the figures at scale alone
 	@$(PYTHON) -m tests.run scale

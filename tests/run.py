@@ -9,8 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.cluster import build, go_tools, packages, processes
@@ -21,7 +20,7 @@ from tests.cluster.paths import REPOSITORY
 PYTEST = ("-m", "pytest", "-q")
 STORIES = "tests/node/stories"
 BY_FILE = ("--numprocesses=3", "--dist=loadfile")  # a file's cluster is started once
-WORKERS = 6  # stories wait far more than they work
+WORKERS = ("--numprocesses=4", "--maxschedchunk=1")  # stories wait far more than they work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +32,6 @@ class Tier:
     """Each a command line; the first word is -m for a Python module, else a program in the virtual environment."""
     tools: tuple[Tool, ...] = ()
     packages: tuple[Package, ...] = ()
-    side_by_side: bool = False
-    """Whether the stages run at the same time: they wait more than they work, and each has a cluster of its own."""
 
 
 LINT = Tier(
@@ -51,25 +48,30 @@ CONTROL_PLANE = Tier(
     stages=((*PYTEST, *BY_FILE, "tests/control_plane", "-m", "not scale"),),
     tools=go_tools.CONTROL_PLANE,
 )
-ON_CONTEXT = Tier(
-    name="node",
-    stages=(
-        (*PYTEST, STORIES, "-m", "not alone", f"--numprocesses={WORKERS}", "--maxschedchunk=1"),
-        (*PYTEST, STORIES, "-m", "alone"),
-    ),
-    tools=go_tools.CLIENT,
+BRIEF_STORIES = (
+    (*PYTEST, STORIES, "-m", "not alone and not thorough", *WORKERS),
+    (*PYTEST, STORIES, "-m", "alone and not thorough"),
+)
+ALL_STORIES = (
+    (*PYTEST, STORIES, "-m", "not alone", *WORKERS),
+    (*PYTEST, STORIES, "-m", "alone"),
 )
 NODE = Tier(
     name="node",
-    stages=(*ON_CONTEXT.stages, (*PYTEST, "tests/node/test_node.py")),
+    stages=((*PYTEST, "tests/node/test_node.py"), *BRIEF_STORIES),
     tools=go_tools.NODE,
     packages=packages.NODE,
-    side_by_side=True,
 )
-SCALE = Tier(name="scale", stages=((*PYTEST, "-s", "tests/control_plane", "-m", "scale"),), tools=go_tools.SCALE)
-TIERS = {tier.name: tier for tier in (LINT, UNIT, CONTROL_PLANE, NODE, SCALE)}
+E2E = replace(NODE, name="e2e", stages=((*PYTEST, "tests/node/test_node.py"), *ALL_STORIES))
+ON_CONTEXT = Tier(name="e2e", stages=ALL_STORIES, tools=go_tools.CLIENT)
+SCALE = Tier(
+    name="scale",
+    stages=((*PYTEST, "-s", "tests/control_plane", "-m", "scale"), ("-m", "tests.bench.control_plane_scale", "300")),
+    tools=go_tools.SCALE,
+)
+TIERS = {tier.name: tier for tier in (LINT, UNIT, CONTROL_PLANE, NODE, E2E, SCALE)}
 DEFAULT = (UNIT, CONTROL_PLANE, NODE)
-ALL = (*DEFAULT, SCALE)
+ALL = (UNIT, CONTROL_PLANE, E2E, SCALE)
 
 
 @dataclass
@@ -88,7 +90,7 @@ class Report:
 
 def why_not(tier: Tier) -> str:
     """The reason for which a tier cannot run here; empty if it can."""
-    if tier is NODE and os.geteuid() != 0:
+    if tier in (NODE, E2E) and os.geteuid() != 0:
         return "needs root, or a cluster of yours: make test CONTEXT=NAME"
     return ""
 
@@ -117,41 +119,22 @@ def run_tier(tier: Tier, context: str, report: Report) -> None:
         print(f"{tier.name}: cannot be prepared: {error}", flush=True)
         report.failed.append(tier.name)
         return
-    if tier.side_by_side:
-        results = run_side_by_side(tier.stages, context)
-    else:
-        results = [run_stage(stage, context) for stage in tier.stages]
+    results = [run_stage(stage, context) for stage in tier.stages]
     (report.passed if all(results) else report.failed).append(tier.name)
 
 
-def run_stage(stage: tuple[str, ...], context: str, *, quiet: bool = False) -> bool:
-    """Run one command line and say how long it took; whether it succeeded.
-
-    Args:
-        stage: the command line, as in a tier.
-        context: of somebody's cluster, for the stories; empty: a node of ours.
-        quiet: print its output when it has ended, not meanwhile.
-    """
+def run_stage(stage: tuple[str, ...], context: str) -> bool:
+    """Run one command line and say how long it took; whether it succeeded."""
     programs = Path(sys.executable).parent
     first = [sys.executable] if stage[0] == "-m" else []
     argv = [*first, *(stage if first else (str(programs / stage[0]), *stage[1:]))]
-    if context and STORIES in stage:
+    if context and STORIES in stage:  # somebody's cluster in the place of a node of ours
         argv.append(f"--context={context}")
     print(f"\n--- {' '.join(stage)}", flush=True)
     began = time.monotonic()
-    output = subprocess.PIPE if quiet else None
-    done = subprocess.run(argv, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT if quiet else None, check=False)
-    verdict = "ok" if done.returncode == 0 else f"FAILED ({done.returncode})"
-    if quiet:
-        print(f"\n--- {' '.join(stage)} has ended:\n{done.stdout.decode(errors='replace')}", flush=True)
-    print(f"--- {verdict} after {time.monotonic() - began:.1f} s", flush=True)
-    return done.returncode == 0
-
-
-def run_side_by_side(stages: tuple[tuple[str, ...], ...], context: str) -> list[bool]:
-    """Run stages at the same time; the first one's output is seen as it comes, the others' when they end."""
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda each: run_stage(each[1], context, quiet=each[0] > 0), enumerate(stages)))
+    code = subprocess.run(argv, cwd=REPOSITORY, check=False).returncode
+    print(f"--- {'ok' if code == 0 else f'FAILED ({code})'} after {time.monotonic() - began:.1f} s", flush=True)
+    return code == 0
 
 
 def main(argv: list[str]) -> int:
@@ -162,10 +145,9 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     chosen = ALL if "all" in options.tiers else tuple(TIERS[name] for name in dict.fromkeys(options.tiers))
     began, report = time.monotonic(), Report()
-    report.skipped += [
-        f"{tier.name} (TIERS=all runs it)" for tier in (SCALE,) if {UNIT, NODE} <= set(chosen) and tier not in chosen
-    ]
-    tiers = tuple(ON_CONTEXT if tier is NODE and options.context else tier for tier in chosen)
+    if chosen == DEFAULT:
+        report.skipped += ["scale, and the stories marked thorough (TIERS=all runs them)"]
+    tiers = tuple(ON_CONTEXT if tier in (NODE, E2E) and options.context else tier for tier in chosen)
     prepare(tiers)
     for tier in tiers:
         run_tier(tier, options.context, report)

@@ -39,6 +39,7 @@ def test_crash_loop(team: Tenant) -> None:
     assert "exit code 1" in message
 
 
+@pytest.mark.thorough
 def test_slow_start(team: Tenant) -> None:
     """While it loads the object says so; it is not restarted, and becomes ready in the end."""
     team.apply("slow", spec(env=[{"name": "SIM_FAULTS", "value": "slow-start=15"}]))
@@ -49,6 +50,7 @@ def test_slow_start(team: Tenant) -> None:
     assert team.status("slow")["engine"]["startupSeconds"] >= 15
 
 
+@pytest.mark.thorough
 def test_hang(team: Tenant) -> None:
     """A hung engine answers /health: Kubernetes sees nothing, so its frozen counters must hold the replicas."""
     scaling = {"minReplicas": 1, "maxReplicas": 4, "scaleDownDelaySeconds": 5}

@@ -65,6 +65,7 @@ def test_api_key(team: Tenant) -> None:
     assert team.kubectl("exec", client.name, "--", "python3", "-c", ask).split() == ["401", "401", "200"]
 
 
+@pytest.mark.thorough
 def test_model_on_a_claim(team: Tenant) -> None:
     """A model directory on a PersistentVolumeClaim is mounted read-only and served under the object's name."""
     if not isinstance(team.cluster, Node):
@@ -101,6 +102,7 @@ def test_model_on_a_claim(team: Tenant) -> None:
     assert Client(team, "client", urls=team.urls("local"), requests=requests).result()["errors"] == []
 
 
+@pytest.mark.thorough
 def test_suspend_and_resume(team: Tenant) -> None:
     """Suspended: no pods, everything else stays; resumed: as before."""
     team.apply("paused", spec())

@@ -40,7 +40,12 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
 }
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
+BRIEFLY = ("bad-image", "too-many-gpus-for-the-cluster", "image-not-allowed")
+
+
+@pytest.mark.parametrize(
+    "mistake", [pytest.param(name, marks=[] if name in BRIEFLY else pytest.mark.thorough) for name in MISTAKES]
+)
 def test_mistake(team: Tenant, mistake: str) -> None:
     """Named in words; the old pod serves on; the correction needs no other step."""
     change, kind, reason, words = MISTAKES[mistake]
@@ -58,6 +63,7 @@ def test_mistake(team: Tenant, mistake: str) -> None:
     assert team.condition("model", "SpecValid")["status"] == "True"
 
 
+@pytest.mark.thorough
 def test_a_foreign_object_is_not_taken_over(team: Tenant) -> None:
     """Somebody's Service has the name: it stays his, and the status says so."""
     ports = [{"port": 80}]

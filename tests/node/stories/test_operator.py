@@ -52,6 +52,7 @@ def kill(cluster: Cluster, pod: str) -> None:
         cluster.kubectl("delete", "pod", pod, "--namespace", NAMESPACE, "--grace-period=0", "--force")
 
 
+@pytest.mark.thorough
 def test_restart_and_upgrade_roll_nothing(cluster: Cluster, team: Tenant) -> None:
     """Restarted, and upgraded with other settings that no object uses: no pod changes."""
     team.apply("calm", spec(replicas=2))
@@ -105,6 +106,7 @@ def test_two_operators_one_writes(cluster: Cluster, team: Tenant) -> None:
     assert len(team.replica_sets("led")) == 1
 
 
+@pytest.mark.thorough
 def test_objects_changed_while_there_is_no_operator(cluster: Cluster, team: Tenant) -> None:
     """Serving goes on without it; when it is back it does what was asked for meanwhile."""
     team.apply("kept", spec())

@@ -52,7 +52,7 @@ def test_every_field_is_in_one_of_the_tables() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("part", ["first half", "second half"])
+@pytest.mark.parametrize("part", ["first half", pytest.param("second half", marks=pytest.mark.thorough)])
 def test_each_field_makes_exactly_one_rollout(team: Tenant, part: str) -> None:
     """Counted by ReplicaSets; the pod of each is ready before the next change."""
     half = len(ROLLS) // 2

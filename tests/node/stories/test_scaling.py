@@ -31,7 +31,13 @@ def test_kubectl_scale(team: Tenant) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("image", ["", OLD_ENGINE], ids=["kv_cache_usage_perc", "gpu_cache_usage_perc"])
+@pytest.mark.parametrize(
+    "image",
+    [
+        pytest.param("", id="kv_cache_usage_perc"),
+        pytest.param(OLD_ENGINE, id="gpu_cache_usage_perc", marks=pytest.mark.thorough),
+    ],
+)
 def test_load_up_and_load_gone(team: Tenant, image: str) -> None:
     """Load: more replicas. Load gone: fewer after the delay, and no request is lost on the way."""
     env = [*SLOW, {"name": "SIM_VLLM_VERSION", "value": "0.10.2"}] if image else SLOW
@@ -50,6 +56,7 @@ def test_load_up_and_load_gone(team: Tenant, image: str) -> None:
     assert len(team.replica_sets("auto")) == 1
 
 
+@pytest.mark.thorough
 def test_bounds_hold_whatever_is_written(team: Tenant) -> None:
     """A person's wish outside the bounds is clamped, not argued with."""
     team.apply("bounded", spec(scaling=SCALING | {"minReplicas": 2}))
@@ -59,7 +66,14 @@ def test_bounds_hold_whatever_is_written(team: Tenant) -> None:
     team.watch.during(3, lambda: len(team.pods("bounded")) > 4, "more pods than maxReplicas")
 
 
-@pytest.mark.parametrize("fault", ["metrics=off", "metrics=nan", "metrics=frozen"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "metrics=off",
+        pytest.param("metrics=nan", marks=pytest.mark.thorough),
+        pytest.param("metrics=frozen", marks=pytest.mark.thorough),
+    ],
+)
 def test_metrics_lost(team: Tenant, fault: str) -> None:
     """Without metrics nothing is taken away, and the reason says so.
 
