@@ -1,7 +1,9 @@
 """A plan -> requests, in the plan's order. Each answer goes into the cache at once, so that the next look sees it."""
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Iterable, Sequence
+from typing import TypeVar
 
 from llmfleet.api.conditions import Reason
 from llmfleet.controller.cache import Cache
@@ -14,6 +16,8 @@ from llmfleet.manifests.names import FIELD_MANAGER
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 async def apply(steps: Sequence[Step], manifests: Sequence[Manifest], cluster: Cluster, cache: Cache) -> None:
     """Do the steps; nothing is written before each of them is known to be possible.
@@ -23,12 +27,29 @@ async def apply(steps: Sequence[Step], manifests: Sequence[Manifest], cluster: C
         TransientError: try again later.
     """
     by_kind = {manifest["kind"]: manifest for manifest in manifests}
-    final = [await _final(step, by_kind[step.kind], cluster) for step in steps]
-    for step, manifest in zip(steps, final, strict=True):
-        meta = manifest["metadata"]
-        logger.info("%s/%s: apply %s: %s", meta["namespace"], meta["name"], step.kind, step.reason)
-        live = await cluster.apply(manifest, uid=step.uid)
-        cache.shelf(CHILDREN[step.kind].plural).put(live)
+    final = await _all(_final(step, by_kind[step.kind], cluster) for step in steps)
+    ready = list(zip(steps, final, strict=True))
+    # Side by side, but for the pods: no replica shall ever run without its address and its protection.
+    await _all(_send(step, manifest, cluster, cache) for step, manifest in ready if step.kind != "Deployment")
+    await _all(_send(step, manifest, cluster, cache) for step, manifest in ready if step.kind == "Deployment")
+
+
+async def _all(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """Wait for all of them, also if one fails; then raise the first failure."""
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    done: list[T] = []
+    for result in found:
+        if isinstance(result, BaseException):
+            raise result
+        done.append(result)
+    return done
+
+
+async def _send(step: Step, manifest: Manifest, cluster: Cluster, cache: Cache) -> None:
+    meta = manifest["metadata"]
+    logger.info("%s/%s: apply %s: %s", meta["namespace"], meta["name"], step.kind, step.reason)
+    live = await cluster.apply(manifest, uid=step.uid)
+    cache.shelf(CHILDREN[step.kind].plural).put(live)
 
 
 async def _final(step: Step, manifest: Manifest, cluster: Cluster) -> Manifest:
