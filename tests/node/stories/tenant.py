@@ -104,11 +104,12 @@ class Tenant:
         """Wait until the operator has seen what was applied last."""
         self.watch.until(f"{name} is applied", lambda: self.is_applied(name))
 
-    def until_ready(self, name: str, replicas: int, *, without: Collection[str] = ()) -> None:
+    def until_ready(self, name: str, replicas: int, *, without: Collection[str] = (), timeout: float = 120.0) -> None:
         """Wait for that many pods that take requests, none of them among `without`."""
         self.watch.until(
             f"{replicas} ready pods of {name}, none of {list(without)}",
             lambda: self.is_ready(name) and len(self.ready(name)) == replicas and not {*without} & {*self.ready(name)},
+            timeout=timeout,
         )
 
     def until_pods(self, name: str, count: int) -> None:
