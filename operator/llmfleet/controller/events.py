@@ -20,6 +20,7 @@ _WARNINGS = frozenset(
         Reason.REPLICAS_OWNED_ELSEWHERE,
     }
 )
+_HELD = frozenset({Reason.HELD_MISSING_METRICS, Reason.HELD_STALE})
 _SILENT = frozenset(
     {
         Reason.INVALID,  # SpecValid has the reason
@@ -57,6 +58,8 @@ def _transition(old: LLMDeploymentStatus, new: LLMDeploymentStatus, kind: Condit
     before, after = condition(old, kind), condition(new, kind)
     if after is None or after.reason in _SILENT or (before is not None and before.reason == after.reason):
         return None
+    if after.reason in _HELD and not new.ready_replicas:
+        return None  # a replica that still starts has no metrics yet
     is_warning = after.reason in _WARNINGS or (kind is ConditionType.SPEC_VALID and after.status == "False")
     return EventDraft("Warning" if is_warning else "Normal", after.reason, after.message)
 

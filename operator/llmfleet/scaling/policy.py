@@ -116,7 +116,7 @@ def _reason(
     if target <= fleet.current and not _complete(fleet):
         return _held(fleet)
     if config.bounded(asked) < target:
-        return _waiting(state, now)
+        return _stepping(state) if target < fleet.current else _waiting(state, now)
     if fleet.unknown:
         return Reason.SCALING, f"{counted(len(fleet.unknown))} without metrics counted as idle"
     return Reason.SCALING, ""
@@ -132,6 +132,11 @@ def _obstacle(config: ScalingConfig, fleet: Fleet, asked: int) -> tuple[Reason, 
     if asked > config.max_replicas:
         return Reason.AT_MAXIMUM, f"maxReplicas is {config.max_replicas}"
     return None
+
+
+def _stepping(state: State) -> tuple[Reason, str]:
+    """On the way down, held by a larger wish that is not old enough."""
+    return Reason.SCALING, f"the most that was wanted in the last {state.delay:.0f} s (scaleDownDelaySeconds)"
 
 
 def _waiting(state: State, now: float) -> tuple[Reason, str]:

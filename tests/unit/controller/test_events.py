@@ -49,6 +49,14 @@ def test_the_ordinary_course_is_silent() -> None:
     assert transitions(NOTHING, loading) == []
 
 
+def test_missing_metrics_are_told_of_replicas_that_serve_only() -> None:
+    """While the first one starts there is nothing to measure, and nothing to warn of."""
+    held = status(Judgement(ConditionType.SCALING_ACTIVE, "False", Reason.HELD_MISSING_METRICS, "no metrics"))
+    assert transitions(NOTHING, held) == []
+    serving = held.model_copy(update={"ready_replicas": 1})
+    assert [draft.type for draft in transitions(NOTHING, serving)] == ["Warning"]
+
+
 def change(time: str, before: int, after: int) -> ScalingChange:
     return ScalingChange(time=time, from_=before, to=after, reason="memory", message="KV 80%")
 

@@ -120,6 +120,18 @@ def test_down_waits_for_the_whole_delay() -> None:
     assert decision.wanted == 1
 
 
+def test_a_step_on_the_way_down_says_why_it_is_no_larger() -> None:
+    """Four for a delay, then a load for two, now none: two is the most that the last delay wanted."""
+    settings = config()
+    state = watched(settings, fleet(*[BUSY] * 4))
+    for now in range(0, int(DELAY), 5):
+        _, state = decide(settings, fleet(*[signals(0.2)] * 4), state, now)
+    decision, _ = decide(settings, fleet(*[signals(0.0)] * 4), state, DELAY)
+    assert decision.wanted == 2
+    assert "the most that was wanted" in decision.message
+    assert "fewer would do" not in decision.message
+
+
 def test_a_gap_in_the_data_starts_the_delay_anew() -> None:
     settings, idle = config(), fleet(*[signals(0.05)] * 3)
     state = watched(settings, idle)
