@@ -6,7 +6,6 @@ replicas follow. Exit code 1 if a single request failed.
 
 import argparse
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -46,17 +45,17 @@ def cluster_of(options: argparse.Namespace) -> Iterator[Cluster]:
         return
     archives = [images.operator(), images.sim_engine()]
     with Node(gpus=2 * (manifests.MAX_REPLICAS + 1), keep=options.keep) as node:
-        say(node, "the one-node cluster is up")
+        say("the one-node cluster is up")
         for archive in archives:
             node.load_image(archive)
-        say(node, "images loaded")
+        say("images loaded")
         yield node
 
 
 STARTED = time.monotonic()
 
 
-def say(_: Cluster | None, words: str) -> None:
+def say(words: str) -> None:
     """One step, with the seconds since the start."""
     console.print(f"{time.monotonic() - STARTED:5.1f} s  {words}")
 
@@ -69,14 +68,14 @@ def install(cluster: Cluster) -> None:
     chart = str(REPOSITORY / "charts" / "llmfleet")
     options = ["--namespace", manifests.RELEASE_NAMESPACE, "--create-namespace", "--values", str(file), "--wait"]
     cluster.helm("install", "llmfleet", chart, *options)
-    say(cluster, f"helm install llmfleet {chart}")
+    say(f"helm install llmfleet {chart}")
 
 
 def apply(cluster: Cluster, requests: list[trace.Request]) -> None:
     """`kubectl apply` of the two objects, and the client's pod."""
     cluster.apply(manifests.namespace())
     cluster.apply(*(manifests.llmdeployment(name) for name in manifests.MODELS))
-    say(cluster, f"kubectl apply: LLMDeployments {' and '.join(manifests.MODELS)}")
+    say(f"kubectl apply: LLMDeployments {' and '.join(manifests.MODELS)}")
     cluster.apply(*manifests.client(requests, image=images.SIM_ENGINE))
     cluster.kubectl("wait", "pod/client", "--namespace", manifests.NAMESPACE, "--for=condition=Ready", "--timeout=300s")
 
@@ -117,13 +116,13 @@ def settled(fleets: dict[str, Fleet]) -> bool:
     return all(fleet.wanted == fleet.pods == 1 for fleet in fleets.values())
 
 
-def wait_for_first_answers(cluster: Cluster, log: watch.ClientLog) -> None:
+def wait_for_first_answers(log: watch.ClientLog) -> None:
     """Until both models have answered a request through their Services."""
     while len(log.first_answers) < len(manifests.MODELS) and not log.over:
         time.sleep(0.1)
     if log.over and log.end is None:
         raise SystemExit(f"no first answer: {log.failure}")
-    say(cluster, "first answers through the Services")
+    say("first answers through the Services")
 
 
 def play(cluster: Cluster, options: argparse.Namespace) -> int:
@@ -132,7 +131,7 @@ def play(cluster: Cluster, options: argparse.Namespace) -> int:
     install(cluster)
     apply(cluster, requests)
     log = watch.ClientLog(cluster)
-    wait_for_first_answers(cluster, log)
+    wait_for_first_answers(log)
     console.print(f"replaying {len(requests)} requests of a real chat trace in {options.seconds:.0f} s")
     fleets = {name: Fleet(name) for name in manifests.MODELS}
     seconds = follow(cluster, log, fleets, options.seconds)
@@ -142,7 +141,6 @@ def play(cluster: Cluster, options: argparse.Namespace) -> int:
     result = summarize(list(fleets.values()), log.end, seconds)
     console.print(view.summary(result))
     console.print(cluster.kubectl("get", "llm", "--namespace", manifests.NAMESPACE), soft_wrap=True)
-    (cluster.folder / "summary.json").write_text(json.dumps(vars(result)))
     return int(result.failed)
 
 
