@@ -125,7 +125,7 @@ def test_what_the_operator_watches_and_applies_is_granted() -> None:
         group = resource.api_version.rpartition("/")[0]
         return RIGHTS[group, resource.plural]
 
-    assert all({"list", "watch"} <= of(resource) for resource in cluster.WATCHED)
+    assert all({"list", "watch"} <= of(resource) for resource in (cluster.LLMS, *cluster.WATCHED_CHILDREN))
     assert all(of(resource) == CHILD for resource in cluster.CHILDREN.values())
 
 

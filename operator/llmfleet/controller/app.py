@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import uuid4
 
 import kopf
@@ -21,10 +22,13 @@ from prometheus_client import REGISTRY
 from llmfleet import __version__
 from llmfleet.api.settings import Settings
 from llmfleet.controller import handlers, metrics, probes
+from llmfleet.controller.apply import Applier
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.cluster import LLMS, Api, Cluster, connect
+from llmfleet.controller.cluster import LLMS, WATCHED_CHILDREN, Api, Cluster, Resource, connect
 from llmfleet.controller.errors import TransientError
+from llmfleet.controller.informer import Informer
 from llmfleet.controller.leader import Leader
+from llmfleet.controller.occupancy import Occupancy
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.reconcile import Reconciler
 from llmfleet.controller.recorder import Recorder
@@ -32,6 +36,7 @@ from llmfleet.controller.resync import Resync
 from llmfleet.controller.scaling_bridge import CachedDirectory, ClusterActuator, Reporter
 from llmfleet.controller.startups import Startups
 from llmfleet.controller.watches import Watches
+from llmfleet.manifests.names import DEPLOYMENT_LABEL
 from llmfleet.scaling.clock import SystemClock
 from llmfleet.scaling.loop import ScalingLoop
 from llmfleet.scaling.metrics import ScalingMetrics
@@ -39,6 +44,8 @@ from llmfleet.scaling.scrape import Scraper
 
 logger = logging.getLogger(__name__)
 
+BURST = 0.2
+"""Seconds for which events of children are gathered: a start is a dozen of them, and each pass may write the status."""
 CRD_PAUSE = 5.0
 """Seconds between looks for the CRD."""
 
@@ -65,11 +72,13 @@ class App:
         self.cache = Cache()
         self.queue = WorkQueue()
         scopes = tuple(options.namespaces) or ("",)
-        self.watches = Watches(tuple((plural, scope) for plural in handlers.PLURALS for scope in scopes))
-        self.health = probes.Health(self.watches, self.queue)
+        self.watches = Watches(tuple((LLMS.plural, scope) for scope in scopes))
+        self.informers = [self._informer(resource, scope) for resource in WATCHED_CHILDREN for scope in scopes]
+        self.health = probes.Health(self.watches, self.informers, self.queue)
         self.reconciler = Reconciler(
             cache=self.cache,
             cluster=self.cluster,
+            applier=Applier(self.cluster, self.cache, Occupancy(self.cluster, tuple(options.namespaces))),
             settings=settings,
             recorder=Recorder(self.cluster, identity=identity),
             startups=Startups(since=time.time()),
@@ -103,6 +112,7 @@ class App:
             asyncio.create_task(self._reconcile(), name="reconcile"),
             asyncio.create_task(resync.run(), name="resync"),
             asyncio.create_task(self._scale(), name="autoscaler"),
+            *(asyncio.create_task(one.run(), name=f"watch of {one.resource.plural}") for one in self.informers),
         ]
         watching = asyncio.create_task(self._watch(), name="watches")
         stop = asyncio.create_task(self._stop.wait(), name="stop")
@@ -144,8 +154,20 @@ class App:
         logging.shutdown()
         os._exit(1)
 
+    def _informer(self, resource: Resource, namespace: str) -> Informer:
+        return Informer(
+            cluster=self.cluster,
+            resource=resource,
+            namespace=namespace,
+            selector=DEPLOYMENT_LABEL,
+            shelf=self.cache.shelf(resource.plural),
+            on_change=partial(self.queue.add, after=BURST),
+        )
+
     async def _reconcile(self) -> None:
         await self.leader.elected.wait()
+        for informer in self.informers:
+            await informer.listed.wait()
         await self.queue.run(self.reconciler)
 
     async def _scale(self) -> None:

@@ -80,9 +80,9 @@ class Shelf(Generic[V]):
             self._drop(key, view.uid, version=view.version)
         return [key for key, _ in lost]
 
-    def uids(self) -> set[str]:
-        """Everything that is known."""
-        return {uid for here in self.items.values() for uid in here}
+    def uids(self, namespace: str = "") -> set[str]:
+        """Everything that is known, or what is known of one namespace."""
+        return {uid for key, here in self.items.items() if namespace in {"", key[0]} for uid in here}
 
     def all(self, key: Key) -> tuple[V, ...]:
         """What is known of one LLMDeployment."""

@@ -8,7 +8,7 @@ Answers are plain dicts. Requests go out as JSON through the client's transport:
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import urlencode
@@ -26,6 +26,7 @@ from llmfleet.controller.errors import (
     InvalidError,
     NotLeaderError,
     TransientError,
+    VersionGoneError,
 )
 from llmfleet.controller.pods import DELETION_COST
 from llmfleet.controller.settings import SettingsError
@@ -35,6 +36,8 @@ from llmfleet.scaling.state import MANAGER as AUTOSCALER
 USER_AGENT = f"llmfleet/{__version__}"
 TIMEOUT = 30.0
 """Seconds for one request."""
+ERRORS = 400
+"""Where HTTP's errors begin."""
 
 Api = client.ApiClient
 Body = dict[str, Any]
@@ -70,7 +73,7 @@ BUDGETS = Resource("apis/policy/v1", "poddisruptionbudgets", "PodDisruptionBudge
 PODS = Resource("api/v1", "pods", "Pod")
 EVENTS = Resource("api/v1", "events", "Event")
 
-WATCHED = (LLMS, DEPLOYMENTS, SERVICES, BUDGETS, PODS)
+WATCHED_CHILDREN = (DEPLOYMENTS, SERVICES, BUDGETS, PODS)
 CHILDREN = {resource.kind: resource for resource in (DEPLOYMENTS, SERVICES, BUDGETS)}
 
 
@@ -88,6 +91,7 @@ async def connect() -> Api:
             await config.load_kube_config(client_configuration=settings)
         except config.ConfigException as error:
             raise SettingsError(f"no pod's service account, and no kubeconfig: {error}; set KUBECONFIG") from error
+    settings.connection_pool_maxsize = 0  # no limit: watches keep theirs, the work queue and the autoscaler have limits
     settings.client_session_kwargs = {"trust_env": False}  # else it looks for ~/.netrc, in a thread, at each request
     api = client.ApiClient(configuration=settings)
     api.user_agent = USER_AGENT
@@ -116,27 +120,68 @@ class Cluster:
         except GoneError:
             return None
 
-    async def uids(self, resource: Resource, *, namespace: str = "", selector: str = "") -> set[str]:
-        """The uids of what is there, in one namespace or in all."""
-        query = {"labelSelector": selector} if selector else {}
-        answer = await self._call("GET", resource.path(namespace), query=query, accept=_METADATA_ONLY)
-        return {item["metadata"]["uid"] for item in answer["items"]}
+    async def list_all(self, resource: Resource, *, namespace: str = "", selector: str = "") -> tuple[list[Body], str]:
+        """What is there, in one namespace or in all, and the version from which a watch goes on."""
+        answer = await self._call("GET", resource.path(namespace), query=_selected(selector))
+        return answer["items"] or [], answer["metadata"]["resourceVersion"]
 
-    async def apply(self, manifest: Body, *, uid: str = "", dry_run: bool = False) -> Body:
+    async def watch(
+        self, resource: Resource, *, namespace: str, selector: str, version: str, seconds: int, silence: float
+    ) -> AsyncIterator[tuple[str, Body]]:
+        """Each change since a version, as ADDED, MODIFIED, DELETED or BOOKMARK and the body, until the watch ends.
+
+        Args:
+            resource: of what.
+            namespace: where; empty: everywhere.
+            selector: of labels.
+            version: from which on.
+            seconds: after which the API server ends the watch.
+            silence: seconds without a byte after which the connection counts as dead, which ends the watch too.
+
+        Raises:
+            VersionGoneError: the changes since that version are no longer known.
+            TransientError: the API server cannot be reached, or refuses.
+        """
+        query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version}
+        query |= _selected(selector) | {"timeoutSeconds": str(seconds)}
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT, sock_read=silence)
+        try:
+            answer = await self._request("GET", resource.path(namespace), query=query, limits=limits)
+            async with answer.response:
+                if answer.status >= ERRORS:
+                    _refuse(answer.status, await answer.read(), answer.headers.get("Retry-After"))
+                async for line in answer.response.content:
+                    event = json.loads(line)
+                    if event["type"] == "ERROR":
+                        _refuse(event["object"].get("code", 500), json.dumps(event["object"]).encode(), None)
+                    yield event["type"], event["object"]
+        except aiohttp.SocketTimeoutError:
+            return
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise TransientError(f"the watch broke off: {str(error) or type(error).__name__}") from error
+
+    async def metadata(self, resource: Resource, *, namespace: str = "") -> list[Body]:
+        """The metadata of what is there, in one namespace or in all."""
+        answer = await self._call("GET", resource.path(namespace), accept=_METADATA_ONLY)
+        return [item["metadata"] for item in answer["items"] or []]  # null if there are none
+
+    async def apply(self, manifest: Body, *, uid: str = "", force: bool = True, dry_run: bool = False) -> Body:
         """Server-side apply of the operator's own fields.
 
         Args:
             manifest: the child.
             uid: of the object that is meant; with it, nothing is created.
+            force: take fields that others have set to other values; without it, that is a conflict.
             dry_run: only ask what would be stored.
 
         Raises:
-            ConflictError: the object is another one than meant.
+            ConflictError: the object is another one than meant, or others have set fields of it.
             InvalidError: the API server refuses the manifest, or a quota does.
         """
         resource, meta = CHILDREN[manifest["kind"]], manifest["metadata"]
         body = manifest if not uid else manifest | {"metadata": meta | {"uid": uid}}
-        query = {"fieldManager": FIELD_MANAGER, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
+        options = ({"force": "true"} if force else {}) | ({"dryRun": "All"} if dry_run else {})
+        query = {"fieldManager": FIELD_MANAGER} | options
         path = resource.path(meta["namespace"], meta["name"])
         return await self._write("apply", resource, path, method="PATCH", body=body, query=query, content=_APPLY)
 
@@ -194,19 +239,37 @@ class Cluster:
         accept: str = _JSON,
     ) -> Body:
         """One request and its answer; what went wrong, as one of the errors of this package."""
-        url = self._api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
-        headers = {"Accept": accept, "Content-Type": content, "User-Agent": USER_AGENT}
-        await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
         try:
             async with asyncio.timeout(TIMEOUT):
-                answer = await self._api.rest_client.request(method, url, headers=headers, body=body)
+                answer = await self._request(method, path, query=query, body=body, content=content, accept=accept)
                 text = await answer.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise TransientError(f"the API server cannot be reached: {str(error) or type(error).__name__}") from error
-        if answer.status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
+        if answer.status >= ERRORS:
             _refuse(answer.status, text, answer.headers.get("Retry-After"))
         parsed: Body = json.loads(text)
         return parsed
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, str] | None,
+        body: Body | None = None,
+        content: str = _JSON,
+        accept: str = _JSON,
+        limits: aiohttp.ClientTimeout | None = None,
+    ) -> Any:
+        """One request; the answer as the client's transport gives it, once its head is there."""
+        url = self._api.configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        headers = {"Accept": accept, "Content-Type": content, "User-Agent": USER_AGENT}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        return await self._api.rest_client.request(method, url, headers=headers, body=body, _request_timeout=limits)
+
+
+def _selected(selector: str) -> dict[str, str]:
+    return {"labelSelector": selector} if selector else {}
 
 
 def _refuse(status: int, text: bytes, retry_after: str | None) -> NoReturn:
@@ -220,6 +283,8 @@ def _refuse(status: int, text: bytes, retry_after: str | None) -> NoReturn:
             raise GoneError(message)
         case 409:
             raise ConflictError(message)
+        case 410:
+            raise VersionGoneError(message)
         case 400 | 413 | 415 | 422:
             raise InvalidError(message)
         case 403 if _is_policy(message):

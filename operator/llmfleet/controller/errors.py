@@ -4,6 +4,7 @@
     ├── TransientError     try again later, with growing delay
     │   ├── ConflictError  the object changed, or is not the one that was meant
     │   ├── GoneError      there is no such object
+    │   ├── VersionGoneError  a watch cannot go on from this version: list anew
     │   ├── DeniedError    the operator lacks a right; somebody may grant it
     │   └── NotLeaderError this process may not write (any more)
     └── InvalidError       trying again is useless until the object changes
@@ -43,6 +44,10 @@ class ConflictError(TransientError):
 
 class GoneError(TransientError):
     """HTTP 404."""
+
+
+class VersionGoneError(TransientError):
+    """HTTP 410: the API server does not remember what happened since."""
 
 
 class DeniedError(TransientError):

@@ -1,8 +1,8 @@
 """Everything that kopf calls: a table of contents of what is watched. No handler decides anything.
 
-kopf is the watcher only. Its `index` handlers fill the cache and name to the queue what changed; its `event` handlers,
-of which kopf calls none before all indices are full, open the queue, and forget what was deleted. There are no other
-kinds of handlers, so kopf writes nothing: no finalizer, no annotation, no Event.
+kopf is the watcher of the LLMDeployments and the process frame. Its `index` handler fills the cache and names to the
+queue what changed; its `event` handler, which kopf does not call before the index is full, opens the queue, and forgets
+what was deleted. There are no other kinds of handlers, so kopf writes nothing: no finalizer, no annotation, no Event.
 """
 
 import os
@@ -18,19 +18,8 @@ from llmfleet.controller.cache import Cache
 from llmfleet.controller.queue import Key, WorkQueue
 from llmfleet.controller.stateless import NoDiffBase, NoProgress
 from llmfleet.controller.watches import Watches
-from llmfleet.manifests.names import DEPLOYMENT_LABEL
 
 Body = Mapping[str, Any]
-
-CHILDREN = (
-    ("apps", "v1", "deployments"),
-    ("", "v1", "services"),
-    ("policy", "v1", "poddisruptionbudgets"),
-    ("", "v1", "pods"),
-)
-"""Group, version, plural of what is watched by the label of the children."""
-PLURALS = (PLURAL, *(plural for _, _, plural in CHILDREN))
-"""Everything that is watched."""
 
 WATCH_SERVER_TIMEOUT = 240
 """Seconds after which the API server ends a watch and kopf opens it anew."""
@@ -38,8 +27,6 @@ WATCH_SILENCE = 70.0
 """Seconds without an event or bookmark after which kopf opens a watch anew."""
 OUTAGE_BACKOFFS = (1, 1, 2, 3, 5, 8, 13, 21, *([30] * 20))
 """Pauses between tries of a request, in seconds: eleven minutes, enough for an upgrade of the control plane."""
-BURST = 0.2
-"""Seconds for which events of children are gathered: a start is a dozen of them, and each pass may write the status."""
 END_PATIENCE = 9.0
 """Seconds that kopf gets to end."""
 
@@ -59,12 +46,7 @@ def settings() -> kopf.OperatorSettings:
     options.persistence.diffbase_storage = NoDiffBase()
     options.persistence.progress_storage = NoProgress()
     options.process.ultimate_exiting_timeout = 10
-    options.watching.label_selectors[_is_child] = DEPLOYMENT_LABEL
     return options
-
-
-def _is_child(resource: kopf.Resource) -> bool:
-    return (resource.group, resource.version, resource.plural) in CHILDREN
 
 
 def registry(cache: Cache, queue: WorkQueue, watches: Watches) -> kopf.OperatorRegistry:
@@ -72,8 +54,6 @@ def registry(cache: Cache, queue: WorkQueue, watches: Watches) -> kopf.OperatorR
     handlers = kopf.OperatorRegistry()
     _on_login(handlers, watches)
     _on_object(handlers, cache, queue)
-    for resource in CHILDREN:
-        _on_child(handlers, cache, queue, resource=resource)
     return handlers
 
 
@@ -99,27 +79,6 @@ def _on_object(handlers: kopf.OperatorRegistry, cache: Cache, queue: WorkQueue) 
             key = cache.objects.key_of(body)
             generations.pop(key, None)
             queue.add(key)
-
-
-def _on_child(
-    handlers: kopf.OperatorRegistry, cache: Cache, queue: WorkQueue, *, resource: tuple[str, str, str]
-) -> None:
-    """A child or a pod: its LLMDeployment is looked at again if something changed that matters."""
-    _, _, plural = resource
-    selector = [part for part in resource if part]  # the core group has no name
-    shelf = cache.shelf(plural)
-
-    @kopf.index(*selector, id=plural, registry=handlers)
-    async def note(body: Body, **_: Any) -> None:
-        if shelf.put(body):
-            queue.add(shelf.key_of(body), after=BURST)
-
-    @kopf.on.event(*selector, id=plural, registry=handlers, when=_once_or_deleted(queue))
-    async def deleted(body: Body, **event: Any) -> None:
-        queue.opened.set()
-        if event["type"] == "DELETED":
-            shelf.remove(body)
-            queue.add(shelf.key_of(body), after=BURST)
 
 
 def _once_or_deleted(queue: WorkQueue) -> Callable[..., bool]:

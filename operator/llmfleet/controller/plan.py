@@ -13,7 +13,7 @@ from typing import Any
 from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.controller.observed import ChildView, DeploymentView, Observed, own_hash
-from llmfleet.manifests.children import children
+from llmfleet.manifests.children import outlines
 from llmfleet.manifests.hashing import inputs_hash
 
 Manifest = dict[str, Any]
@@ -46,6 +46,8 @@ class Plan:
     """What one pass has to do."""
 
     steps: tuple[Step, ...] = ()
+    later: tuple[Step, ...] = ()
+    """What the next pass has to do, once these steps are done."""
     waits: tuple[str, ...] = ()
     """What has to happen first, in words."""
 
@@ -66,16 +68,21 @@ class Desired:
 
 
 def desire(deployment: LLMDeployment, settings: Settings) -> Desired:
-    """Render all children and keep what tells them apart."""
+    """Render the children's outlines and keep what tells them apart."""
     return Desired(
         inputs_hash=inputs_hash(deployment, settings),
         replicas=deployment.wanted_replicas,
-        own_hashes={manifest["kind"]: own_hash(manifest) for manifest in children(deployment, settings)},
+        own_hashes={manifest["kind"]: own_hash(manifest) for manifest in outlines(deployment, settings)},
     )
 
 
 def plan(desired: Desired, observed: Observed) -> Plan:
-    """Compare and decide, child by child."""
+    """Compare and decide, child by child; the pods last and in a pass of their own.
+
+    So no replica ever runs without its address and its protection. And where there are hundreds of objects to begin
+    with, their addresses are all made before the pods, which set every controller of the cluster to work: the API
+    server makes Services one after the other, each as slowly as it is busy.
+    """
     steps: list[Step] = []
     waits: list[str] = []
     for kind, wanted in desired.own_hashes.items():
@@ -84,7 +91,9 @@ def plan(desired: Desired, observed: Observed) -> Plan:
             waits.append(f"the {kind} of an earlier object of this name is still being deleted")
         elif step := _step(kind, wanted, live, desired):
             steps.append(step)
-    return Plan(steps=tuple(steps), waits=tuple(waits))
+    first = tuple(step for step in steps if step.kind != "Deployment")
+    last = tuple(step for step in steps if step.kind == "Deployment")
+    return Plan(steps=first or last, later=last if first else (), waits=tuple(waits))
 
 
 def _step(kind: str, wanted: str, live: ChildView | None, desired: Desired) -> Step | None:

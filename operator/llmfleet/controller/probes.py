@@ -5,6 +5,7 @@ fails because the API server is away or because another process leads.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from llmfleet.controller import metrics
 from llmfleet.controller.handlers import WATCH_SERVER_TIMEOUT, WATCH_SILENCE
+from llmfleet.controller.informer import Informer
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.settings import SettingsError
 from llmfleet.controller.watches import Watches
@@ -20,7 +22,7 @@ TICK = 1.0
 LAG_LIMIT = 10.0
 """Seconds that the event loop may be late."""
 WATCH_LIMIT = WATCH_SERVER_TIMEOUT + 2 * WATCH_SILENCE
-"""Seconds after which a silent watch is dead: kopf should have opened it anew long since."""
+"""Seconds after which a silent watch is dead: it should have been opened anew long since."""
 PASS_LIMIT = 300.0
 """Seconds after which a pass hangs: its requests give up after 30 s each."""
 BEAT_LIMIT = 60.0
@@ -32,6 +34,7 @@ class Health:
     """Measures the process from inside."""
 
     watches: Watches
+    informers: Sequence[Informer]
     queue: WorkQueue
     lag: float = 0.0
     """Lateness of the event loop at the last tick, in seconds."""
@@ -44,14 +47,17 @@ class Health:
             await asyncio.sleep(TICK)
             self.lag = loop.time() - before - TICK
             self.watches.look()
+            for informer in self.informers:
+                metrics.WATCH_AGE.labels(informer.resource.plural).set(informer.silence())
             metrics.QUEUE_DEPTH.set(self.queue.schedule.depth(loop.time()))
 
     def faults(self) -> list[str]:
         """What a restart would cure."""
         now = asyncio.get_running_loop().time()
+        silence = max([self.watches.oldest(), *(informer.silence() for informer in self.informers)])
         checks = (
             (self.lag > LAG_LIMIT, f"the event loop was {self.lag:.0f} s late"),
-            (self.watches.oldest() > WATCH_LIMIT, f"a watch is silent for {self.watches.oldest():.0f} s"),
+            (silence > WATCH_LIMIT, f"a watch is silent for {silence:.0f} s"),
             (self.queue.oldest_pass() > PASS_LIMIT, f"a pass runs for {self.queue.oldest_pass():.0f} s"),
             (0 < self.queue.beat < now - BEAT_LIMIT, "the work queue stands still"),
         )
@@ -59,7 +65,7 @@ class Health:
 
     def is_ready(self) -> bool:
         """Whether everything there is has been listed. A process that waits for the Lease is ready too."""
-        return self.watches.are_open
+        return self.watches.are_open and all(informer.listed.is_set() for informer in self.informers)
 
 
 def application(health: Health) -> web.Application:

@@ -7,6 +7,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from enum import IntEnum
 from heapq import heappop, heappush
 
 from llmfleet.controller.errors import TransientError
@@ -21,6 +22,16 @@ HEARTBEAT = 5.0
 """Seconds after which the loop looks again even if nothing is due."""
 
 
+class Rank(IntEnum):
+    """Which of the keys that are due come first: users wait for their pods, nobody for a figure in a status."""
+
+    RENEWED = 0
+    """The spec is new, and no pass has begun to look at it."""
+    UNFINISHED = 1
+    """The last pass left something to be made."""
+    OTHER = 2
+
+
 @dataclass
 class Schedule:
     """Which key is due when. Times are seconds of any steady clock."""
@@ -28,7 +39,10 @@ class Schedule:
     due: dict[Key, float] = field(default_factory=dict)
     failures: dict[Key, int] = field(default_factory=dict)
     active: set[Key] = field(default_factory=set)
-    _heap: list[tuple[float, Key]] = field(default_factory=list)  # may hold times that are no longer true
+    _ranks: dict[Key, Rank] = field(default_factory=dict)
+    """Of keys that come before others."""
+    _heaps: dict[Rank, list[tuple[float, Key]]] = field(default_factory=lambda: {rank: [] for rank in Rank})
+    """May hold times and ranks that are no longer true."""
 
     def add(self, key: Key, *, at: float) -> None:
         """Ask for a pass; the earlier of two wishes wins. A key that is backed off waits for its time."""
@@ -39,21 +53,27 @@ class Schedule:
     def renew(self, key: Key, *, at: float) -> None:
         """Ask for a pass because the object's spec is new: earlier failures say nothing about it."""
         self.failures.pop(key, None)
-        self._set(key, min(at, self.due.get(key, at)))
+        at = min(at, self.due.pop(key, at))
+        self._ranks[key] = Rank.RENEWED
+        self._set(key, at)
 
     def take(self, now: float) -> Key | None:
-        """The key that has been due longest and is not worked on, now marked as worked on."""
-        at = self.next_due()
-        if at is None or at > now:
-            return None
-        _, key = heappop(self._heap)
-        del self.due[key]
-        self.active.add(key)
-        return key
+        """The key that comes first and has been due longest, of those that nobody works on; now it is worked on."""
+        for rank in Rank:
+            at = self._first_due(rank)
+            if at is not None and at <= now:
+                _, key = heappop(self._heaps[rank])
+                del self.due[key]
+                self._ranks.pop(key, None)
+                self.active.add(key)
+                return key
+        return None
 
-    def succeed(self, key: Key, *, again_at: float | None) -> None:
+    def succeed(self, key: Key, *, again_at: float | None, is_unfinished: bool = False) -> None:
         """A pass has ended well; come back at a time, or when something happens."""
         self.failures.pop(key, None)
+        if is_unfinished:
+            self._ranks.setdefault(key, Rank.UNFINISHED)
         self._free(key)
         if again_at is not None:
             self.add(key, at=again_at)
@@ -68,8 +88,11 @@ class Schedule:
             at_least: seconds that the API server asked for.
 
         Returns:
-            The delay in seconds.
+            The delay in seconds; 0 if the spec is a new one since: the failure says nothing about it.
         """
+        if self._rank(key) is Rank.RENEWED:
+            self._free(key)
+            return 0.0
         count = self.failures.get(key, 0)
         self.failures[key] = count + 1
         longest = min(BACKOFF_MOST, BACKOFF_FIRST * 2.0 ** min(count, 20))
@@ -80,31 +103,40 @@ class Schedule:
 
     def next_due(self) -> float | None:
         """When the next key that is not worked on is due."""
-        while self._heap:
-            at, key = self._heap[0]
-            if self.due.get(key) == at and key not in self.active:
-                return at
-            heappop(self._heap)  # superseded, or worked on: `_free` puts that one back
-        return None
+        found = [at for rank in Rank if (at := self._first_due(rank)) is not None]
+        return min(found, default=None)
 
     def depth(self, now: float) -> int:
         """Keys that are due and wait."""
         return sum(at <= now for at in self.due.values())
 
+    def _first_due(self, rank: Rank) -> float | None:
+        """When the next key of a rank is due."""
+        heap = self._heaps[rank]
+        while heap:
+            at, key = heap[0]
+            if self.due.get(key) == at and key not in self.active and self._rank(key) is rank:
+                return at
+            heappop(heap)  # superseded, or worked on: `_free` puts that one back
+        return None
+
     def _set(self, key: Key, at: float) -> None:
         if self.due.get(key) != at:
             self.due[key] = at
-            heappush(self._heap, (at, key))
+            heappush(self._heaps[self._rank(key)], (at, key))
+
+    def _rank(self, key: Key) -> Rank:
+        return self._ranks.get(key, Rank.OTHER)
 
     def _free(self, key: Key) -> None:
         """The key is no longer worked on; wishes that came meanwhile count."""
         self.active.discard(key)
         if key in self.due:
-            heappush(self._heap, (self.due[key], key))
+            heappush(self._heaps[self._rank(key)], (self.due[key], key))
 
 
 Handler = Callable[[Key], Awaitable[float | None]]
-"""One pass; gives the seconds after which another one is wanted, or None."""
+"""One pass; gives the seconds after which another one is wanted, or None. 0: this one left something to be made."""
 
 
 class WorkQueue:
@@ -176,7 +208,7 @@ class WorkQueue:
             wait = error.retry_after or 0.0 if isinstance(error, TransientError) else 0.0
             self.schedule.fail(key, now=_now(), chance=random.random(), at_least=wait)  # noqa: S311 - jitter
         else:
-            self.schedule.succeed(key, again_at=None if again is None else _now() + again)
+            self.schedule.succeed(key, again_at=None if again is None else _now() + again, is_unfinished=again == 0)
 
 
 def _now() -> float:

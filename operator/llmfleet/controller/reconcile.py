@@ -11,12 +11,12 @@ from llmfleet.api.conditions import Reason
 from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.controller import events, metrics, status
-from llmfleet.controller.apply import apply
+from llmfleet.controller.apply import Applier
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ConflictError, InvalidError, ReconcileError, TransientError
 from llmfleet.controller.observed import ObjectView
-from llmfleet.controller.plan import Desired, desire, plan
+from llmfleet.controller.plan import Desired, Plan, desire, plan
 from llmfleet.controller.queue import Key
 from llmfleet.controller.recorder import Recorder
 from llmfleet.controller.settings import explain
@@ -51,6 +51,7 @@ class Reconciler:
 
     cache: Cache
     cluster: Cluster
+    applier: Applier
     settings: Settings
     recorder: Recorder
     startups: Startups
@@ -99,9 +100,9 @@ class Reconciler:
         # 4. apply; the report comes with the next pass, which sees what Kubernetes made of it
         try:
             if decided.steps:
-                await apply(decided.steps, children(known.deployment, self.settings), self.cluster, self.cache)
-                self._check(known.desired, key)
-                return REPORT_PAUSE
+                await self.applier.apply(decided, children(known.deployment, self.settings))
+                self._check(known.desired, key, decided)
+                return 0.0 if decided.later else REPORT_PAUSE
         except ReconcileError as error:
             if isinstance(error, TransientError) and not error.is_worth_telling:
                 raise
@@ -120,10 +121,11 @@ class Reconciler:
             known = self._known[key] = read(target, self.settings)
         return known
 
-    def _check(self, desired: Desired, key: Key) -> None:
+    def _check(self, desired: Desired, key: Key, done: Plan) -> None:
         """Somebody may have written at the same moment; nobody else will announce it, since we hold the latest view."""
         observed = self.cache.observe(key)
-        left = plan(desired, observed).steps if observed else ()
+        kinds = {step.kind for step in done.steps}
+        left = [step for step in plan(desired, observed).steps if step.kind in kinds] if observed else []
         if left:
             raise ConflictError("; ".join(f"after it was applied, the {step.kind} {step.reason}" for step in left))
 

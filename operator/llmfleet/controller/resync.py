@@ -1,7 +1,6 @@
-"""The safety net under the watches: now and then everything is looked at again, and what is gone is forgotten.
+"""The safety net: now and then every object is looked at again, and what is gone is forgotten.
 
-A watch that starts over lists what is there, and says nothing of what was deleted while it was deaf. Without this, a
-child deleted in such a gap would be missed until somebody touches its LLMDeployment.
+A watch of kopf's that starts over lists what is there, and says nothing of what was deleted while it was deaf.
 """
 
 import asyncio
@@ -11,18 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.cluster import WATCHED, Cluster, Resource
+from llmfleet.controller.cluster import LLMS, Cluster
 from llmfleet.controller.errors import ReconcileError
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.watches import Watches
-from llmfleet.manifests.names import DEPLOYMENT_LABEL
 
 logger = logging.getLogger(__name__)
 
 PERIOD = 600.0
 """Seconds between two looks at everything, give or take a fifth."""
 TICK = 5.0
-"""Seconds between two looks at whether a watch has started over."""
+"""Seconds between two looks at whether kopf's watch has started over."""
 
 
 @dataclass
@@ -37,35 +35,32 @@ class Resync:
 
     async def run(self) -> None:
         """For ever."""
-        seen = dict.fromkeys(WATCHED, 0)
+        seen = 0
         loop = asyncio.get_running_loop()
         next_at = loop.time() + _jittered(PERIOD)
         while True:
             await asyncio.sleep(TICK)
             is_time = loop.time() >= next_at
-            for resource in WATCHED:
-                relisted = self.watches.relisted(resource.plural)
-                if is_time or relisted != seen[resource]:
-                    seen[resource] = relisted
-                    await self._forget_what_is_gone(resource)
+            relisted = self.watches.relisted(LLMS.plural)
+            if is_time or relisted != seen:
+                seen = relisted
+                await self._forget_what_is_gone()
             if is_time:
                 next_at = loop.time() + _jittered(PERIOD)
                 for key in list(self.cache.objects.items):
                     self.queue.add(key, after=random.uniform(0, PERIOD / 10))  # noqa: S311 - spreads the work
 
-    async def _forget_what_is_gone(self, resource: Resource) -> None:
-        shelf = self.cache.shelf(resource.plural)
-        known = shelf.uids()
-        selector = "" if resource is WATCHED[0] else DEPLOYMENT_LABEL
+    async def _forget_what_is_gone(self) -> None:
+        known = self.cache.objects.uids()
         try:
             there: set[str] = set()
             for namespace in self.namespaces or ("",):
-                there |= await self.cluster.uids(resource, namespace=namespace, selector=selector)
+                there |= {meta["uid"] for meta in await self.cluster.metadata(LLMS, namespace=namespace)}
         except ReconcileError as error:
-            logger.warning("The %s could not be listed, so deletions may go unnoticed: %s", resource.plural, error)
+            logger.warning("The %s could not be listed, so deletions may go unnoticed: %s", LLMS.plural, error)
             return
-        for key in shelf.retain(there, known_before=known):
-            logger.info("%s/%s: %s that was deleted unnoticed", *key, resource.kind)
+        for key in self.cache.objects.retain(there, known_before=known):
+            logger.info("%s/%s was deleted unnoticed", *key)
             self.queue.add(key)
 
 

@@ -15,3 +15,8 @@ def children(deployment: LLMDeployment, settings: Settings) -> list[dict[str, An
         LookupError, ValueError: as `pod.template`; `engine.checks` finds both before.
     """
     return [service.render(deployment), pdb.render(deployment), deployments.render(deployment, settings)]
+
+
+def outlines(deployment: LLMDeployment, settings: Settings) -> list[dict[str, Any]]:
+    """The same without the pod template, which is told apart by its inputs: rendering it is most of the work."""
+    return [service.render(deployment), pdb.render(deployment), deployments.render_outline(deployment, settings)]

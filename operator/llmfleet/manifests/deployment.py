@@ -5,7 +5,7 @@ from typing import Any
 from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import LLMDeployment, RolloutSpec
 from llmfleet.manifests import pod
-from llmfleet.manifests.hashing import inputs_hash, own_template, own_template_hash
+from llmfleet.manifests.hashing import digest, inputs_hash, own_template, own_template_hash
 from llmfleet.manifests.names import INPUTS_HASH, TEMPLATE_HASH, metadata, selector
 
 OLD_REVISIONS = 3
@@ -20,6 +20,12 @@ def render(deployment: LLMDeployment, settings: Settings) -> dict[str, Any]:
     Raises:
         LookupError, ValueError: as `pod.template`.
     """
+    outline = render_outline(deployment, settings)
+    return outline | {"spec": outline["spec"] | {"template": pod.template(deployment, settings)}}
+
+
+def render_outline(deployment: LLMDeployment, settings: Settings) -> dict[str, Any]:
+    """The Deployment without its pod template: what is compared with the live one at each pass."""
     spec = deployment.spec
     shared = metadata(deployment)
     return {
@@ -33,7 +39,6 @@ def render(deployment: LLMDeployment, settings: Settings) -> dict[str, Any]:
             "progressDeadlineSeconds": spec.startup.timeout_seconds + UNSTARTED_SECONDS,
             "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling(spec.rollout)},
             "selector": {"matchLabels": selector(deployment.metadata.name)},
-            "template": pod.template(deployment, settings),
         },
     }
 
@@ -44,7 +49,7 @@ def template_stands(rendered: dict[str, Any], live: dict[str, Any] | None) -> bo
         return False
     was = live["metadata"].get("annotations", {})
     same_inputs = was.get(INPUTS_HASH) == rendered["metadata"]["annotations"][INPUTS_HASH]
-    return bool(same_inputs and was.get(TEMPLATE_HASH) == own_template_hash(live))
+    return same_inputs and has_template_hash(live)
 
 
 def keeping_template(rendered: dict[str, Any], live: dict[str, Any]) -> dict[str, Any]:
@@ -61,10 +66,21 @@ def with_template_hash(rendered: dict[str, Any], stored: dict[str, Any]) -> dict
 
     Args:
         rendered: what is about to be applied.
-        stored: the API server's answer to a dry run of applying it.
+        stored: the API server's answer to applying it, or to a dry run of that.
     """
     annotations = rendered["metadata"]["annotations"] | {TEMPLATE_HASH: own_template_hash(stored)}
     return _with(rendered, annotations=annotations, template=rendered["spec"]["template"])
+
+
+def with_rendered_hash(rendered: dict[str, Any]) -> dict[str, Any]:
+    """The rendered Deployment with the hash of the template as it stands there: true if the server stores it so."""
+    annotations = rendered["metadata"]["annotations"] | {TEMPLATE_HASH: digest(rendered["spec"]["template"])}
+    return _with(rendered, annotations=annotations, template=rendered["spec"]["template"])
+
+
+def has_template_hash(live: dict[str, Any]) -> bool:
+    """Whether the hash on a live Deployment is that of our part of its template."""
+    return bool(live["metadata"].get("annotations", {}).get(TEMPLATE_HASH) == own_template_hash(live))
 
 
 def _with(rendered: dict[str, Any], *, annotations: dict[str, str], template: dict[str, Any]) -> dict[str, Any]:

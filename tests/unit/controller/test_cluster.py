@@ -140,6 +140,11 @@ async def test_apply_is_forced_named_and_bound_to_the_object_that_is_meant(clust
     assert "uid" not in MANIFEST["metadata"]
 
 
+async def test_what_is_new_is_applied_without_force(cluster: Cluster, answers: Answers) -> None:
+    await cluster.apply(MANIFEST, force=False)
+    assert dict(answers.asked[0].query) == {"fieldManager": "llmfleet"}
+
+
 async def test_scale_is_written_by_the_autoscaler_on_what_was_read(cluster: Cluster, answers: Answers) -> None:
     await cluster.scale("team", "qwen", replicas=3, version="77")
     assert answers.asked[0].path == f"/{LLMS.api}/namespaces/team/llmdeployments/qwen/scale"
@@ -165,6 +170,8 @@ async def test_writes_are_counted_and_dry_runs_are_not(cluster: Cluster) -> None
 
 async def test_a_list_is_of_metadata_only(cluster: Cluster, answers: Answers) -> None:
     answers.body = json.dumps({"items": [{"metadata": {"uid": "1"}}]}).encode()
-    assert await cluster.uids(PODS, selector="llmfleet.io/deployment") == {"1"}
+    assert await cluster.metadata(PODS) == [{"uid": "1"}]
+    answers.body = b'{"items": null}'
+    assert await cluster.metadata(PODS) == []
     assert "PartialObjectMetadataList" in answers.asked[0].headers["Accept"]
-    assert answers.asked[0].path_qs == "/api/v1/pods?labelSelector=llmfleet.io/deployment"
+    assert answers.asked[0].path_qs == "/api/v1/pods"

@@ -22,13 +22,17 @@ def summary(found: Plan) -> list[tuple[str, str, Template]]:
     return [(step.kind, step.reason, step.template) for step in found.steps]
 
 
-def test_at_first_everything_is_made_the_pods_last() -> None:
-    assert summary(decide({})) == [
+def test_at_first_everything_is_made_the_pods_in_the_next_pass() -> None:
+    found = decide({})
+    assert summary(found) == [
         ("Service", "does not exist", Template.NONE),
         ("PodDisruptionBudget", "does not exist", Template.NONE),
-        ("Deployment", "does not exist", Template.RENDERED),
     ]
-    assert all(step.uid == "" for step in decide({}).steps)
+    pods = [("Deployment", "does not exist", Template.RENDERED)]
+    assert [(step.kind, step.reason, step.template) for step in found.later] == pods
+    assert all(step.uid == "" for step in (*found.steps, *found.later))
+    others = {kind: body for kind, body in running(OBJECT).items() if kind != "Deployment"}
+    assert (summary(decide(others)), decide(others).later) == (pods, ())
 
 
 def test_then_there_is_nothing_to_do() -> None:

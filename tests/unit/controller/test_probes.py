@@ -5,22 +5,36 @@ import time
 
 from aiohttp.test_utils import TestClient, TestServer
 
+from llmfleet.controller.cache import Cache
+from llmfleet.controller.cluster import PODS as POD_RESOURCE
+from llmfleet.controller.cluster import Cluster
+from llmfleet.controller.informer import Informer
 from llmfleet.controller.probes import BEAT_LIMIT, LAG_LIMIT, PASS_LIMIT, WATCH_LIMIT, Health, application
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.watches import Watch, Watches
 
-PODS = ("pods", "")
+LLMS = ("llmdeployments", "")
 
 
 def health() -> Health:
-    return Health(Watches((PODS,)), WorkQueue())
+    informer = Informer(
+        cluster=Cluster.__new__(Cluster),
+        resource=POD_RESOURCE,
+        namespace="",
+        selector="",
+        shelf=Cache().pods,
+        on_change=lambda _: None,
+    )
+    return Health(Watches((LLMS,)), [informer], WorkQueue())
 
 
 async def test_a_process_that_waits_is_alive_and_not_ready() -> None:
     """Without the CRD, the API server or the Lease: a restart would cure nothing."""
     state = health()
     assert (state.faults(), state.is_ready()) == ([], False)
-    state.watches.known[PODS] = Watch(heard_at=time.monotonic(), is_open=True)
+    state.watches.known[LLMS] = Watch(heard_at=time.monotonic(), is_open=True)
+    assert not state.is_ready()
+    state.informers[0].listed.set()
     assert state.is_ready()
 
 
@@ -28,7 +42,8 @@ async def test_what_a_restart_cures_is_told() -> None:
     state = health()
     now = asyncio.get_running_loop().time()
     state.lag = LAG_LIMIT + 1
-    state.watches.known[PODS] = Watch(heard_at=time.monotonic() - WATCH_LIMIT - 1)
+    state.watches.known[LLMS] = Watch(heard_at=time.monotonic())
+    state.informers[0].heard_at = time.monotonic() - WATCH_LIMIT - 1
     state.queue.beat = now - BEAT_LIMIT - 1
     state.queue._running[asyncio.create_task(asyncio.sleep(0))] = now - PASS_LIMIT - 1
     faults = "; ".join(state.faults())

@@ -30,6 +30,44 @@ def test_the_longest_due_comes_first() -> None:
     assert [schedule.take(5), schedule.take(5)] == [B, A]
 
 
+def test_a_new_spec_comes_before_everything_that_is_due() -> None:
+    """Also if the key was waiting already; afterwards it is one of many again."""
+    schedule = Schedule()
+    for key in (A, B):
+        schedule.add(key, at=0)
+    schedule.renew(B, at=5)
+    assert [schedule.take(0), schedule.take(0)] == [B, A]
+    for key in (A, B):
+        schedule.succeed(key, again_at=None)
+    schedule.add(A, at=6)
+    schedule.add(B, at=7)
+    assert [schedule.take(9), schedule.take(9)] == [A, B]
+
+
+def test_what_a_pass_left_to_be_made_comes_after_new_specs_and_before_mere_looks() -> None:
+    schedule = Schedule()
+    schedule.add(A, at=0)
+    assert schedule.take(0) == A
+    other, looked_at = ("team", "c"), ("team", "d")
+    schedule.renew(other, at=0)
+    schedule.add(looked_at, at=0)
+    schedule.succeed(A, again_at=1, is_unfinished=True)
+    assert [schedule.take(1) for _ in range(3)] == [other, A, looked_at]
+    schedule.succeed(A, again_at=2)
+    schedule.add(B, at=1)
+    assert schedule.take(2) == B
+
+
+def test_a_new_spec_does_not_wait_for_the_failure_of_the_old_one() -> None:
+    schedule = Schedule()
+    schedule.add(A, at=0)
+    schedule.take(0)
+    schedule.renew(A, at=1)
+    assert schedule.fail(A, now=2, chance=1.0, at_least=60) == 0
+    assert schedule.take(2) == A
+    assert schedule.fail(A, now=3, chance=1.0) == 1.0
+
+
 def test_a_wish_during_a_pass_waits_for_its_end() -> None:
     schedule = Schedule()
     schedule.add(A, at=0)
@@ -43,8 +81,7 @@ def test_a_wish_during_a_pass_waits_for_its_end() -> None:
 
 def test_failures_double_the_delay_up_to_five_minutes_and_chance_halves_it_at_most() -> None:
     schedule, delays = Schedule(), []
-    for attempt in range(12):
-        schedule.renew(A, at=0) if attempt == 0 else None
+    for _ in range(12):
         schedule.due[A] = 0
         schedule.active.add(A)
         delays.append(schedule.fail(A, now=0, chance=1.0))
@@ -110,7 +147,9 @@ def test_no_wish_is_lost_and_no_key_is_worked_on_twice(steps: list[tuple[str, st
             wished.discard(taken) if taken else None
         elif key in schedule.active:
             if action == "succeed":
-                schedule.succeed(key, again_at=None)
+                unfinished = number % 2 == 0
+                schedule.succeed(key, again_at=now if unfinished else None, is_unfinished=unfinished)
+                wished |= {key} if unfinished else set()
             else:
                 schedule.fail(key, now=now, chance=0.5)
                 wished.add(key)

@@ -28,7 +28,9 @@ def cache() -> Cache:
 @pytest.fixture
 def reconciler(cache: Cache) -> Reconciler:
     nothing: Any = None
-    found = Reconciler(cache=cache, cluster=nothing, settings=nothing, recorder=nothing, startups=nothing)
+    found = Reconciler(
+        cache=cache, cluster=nothing, applier=nothing, settings=nothing, recorder=nothing, startups=nothing
+    )
     found.visited.add(KEY)
     return found
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from llmfleet.controller.watches import Watches, _source
 
-PODS = ("pods", "")
+PODS = ("pods", "")  # any resource would do
 
 
 @pytest.mark.parametrize(
