@@ -8,9 +8,12 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TextIO
 
 from tests.cluster import build, go_tools, packages, processes
 from tests.cluster.go_tools import Tool
@@ -23,13 +26,18 @@ BY_FILE = ("--numprocesses=3", "--dist=loadfile")  # a file's cluster is started
 WORKERS = ("--numprocesses=4", "--maxschedchunk=1")  # stories wait far more than they work
 
 
+Stage = tuple[str, ...]
+"""A command line; the first word is -m for a Python module, else a program in the virtual environment."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tier:
     """Stages that need the same things."""
 
     name: str
-    stages: tuple[tuple[str, ...], ...]
-    """Each a command line; the first word is -m for a Python module, else a program in the virtual environment."""
+    stages: tuple[Stage, ...]
+    beside: tuple[Stage, ...] = ()
+    """Run one after the other while the stages run: they wait more than they work. What they print comes afterwards."""
     tools: tuple[Tool, ...] = ()
     packages: tuple[Package, ...] = ()
 
@@ -40,7 +48,8 @@ LINT = Tier(
 )
 UNIT = Tier(
     name="unit",
-    stages=(*LINT.stages, (*PYTEST, *BY_FILE, "tests/unit", "tests/golden", "tests/crd", "tests/chart")),
+    stages=((*PYTEST, *BY_FILE, "tests/unit", "tests/golden", "tests/crd", "tests/chart"),),
+    beside=LINT.stages,
     tools=go_tools.CHART,
 )
 CONTROL_PLANE = Tier(
@@ -48,22 +57,17 @@ CONTROL_PLANE = Tier(
     stages=((*PYTEST, *BY_FILE, "tests/control_plane", "-m", "not scale"),),
     tools=go_tools.CONTROL_PLANE,
 )
-BRIEF_STORIES = (
-    (*PYTEST, STORIES, "-m", "not alone and not thorough", *WORKERS),
-    (*PYTEST, STORIES, "-m", "alone and not thorough"),
-)
-ALL_STORIES = (
-    (*PYTEST, STORIES, "-m", "not alone", *WORKERS),
-    (*PYTEST, STORIES, "-m", "alone"),
-)
+TOGETHER = (*PYTEST, STORIES, "-m", "not alone", *WORKERS)
+ALONE = (*PYTEST, STORIES, "-m", "alone")
 NODE = Tier(
     name="node",
-    stages=((*PYTEST, "tests/node/test_node.py"), *BRIEF_STORIES),
+    stages=((*PYTEST, STORIES, "-m", "not alone and not thorough", *WORKERS),),
+    beside=((*PYTEST, STORIES, "-m", "alone and not thorough"), (*PYTEST, "tests/node/test_node.py")),
     tools=go_tools.NODE,
     packages=packages.NODE,
 )
-E2E = replace(NODE, name="e2e", stages=((*PYTEST, "tests/node/test_node.py"), *ALL_STORIES))
-ON_CONTEXT = Tier(name="e2e", stages=ALL_STORIES, tools=go_tools.CLIENT)
+E2E = replace(NODE, name="e2e", stages=(TOGETHER,), beside=(ALONE, (*PYTEST, "tests/node/test_node.py")))
+ON_CONTEXT = Tier(name="e2e", stages=(TOGETHER, ALONE), tools=go_tools.CLIENT)
 SCALE = Tier(
     name="scale",
     stages=((*PYTEST, "-s", "tests/control_plane", "-m", "scale"), ("-m", "tests.bench.control_plane_scale", "300")),
@@ -119,21 +123,32 @@ def run_tier(tier: Tier, context: str, report: Report) -> None:
         print(f"{tier.name}: cannot be prepared: {error}", flush=True)
         report.failed.append(tier.name)
         return
-    results = [run_stage(stage, context) for stage in tier.stages]
-    (report.passed if all(results) else report.failed).append(tier.name)
+    (report.passed if run_stages(tier, context) else report.failed).append(tier.name)
 
 
-def run_stage(stage: tuple[str, ...], context: str) -> bool:
+def run_stages(tier: Tier, context: str) -> bool:
+    """Run all stages of a tier, some beside the others; whether all succeeded."""
+    with tempfile.TemporaryFile("w+") as heard, ThreadPoolExecutor(1) as lane:
+        beside = lane.submit(lambda: [run_stage(stage, context, output=heard) for stage in tier.beside])
+        results = [run_stage(stage, context, output=sys.stdout) for stage in tier.stages]
+        results += beside.result()
+        heard.seek(0)
+        print(heard.read(), end="", flush=True)
+    return all(results)
+
+
+def run_stage(stage: Stage, context: str, *, output: TextIO) -> bool:
     """Run one command line and say how long it took; whether it succeeded."""
     programs = Path(sys.executable).parent
     first = [sys.executable] if stage[0] == "-m" else []
     argv = [*first, *(stage if first else (str(programs / stage[0]), *stage[1:]))]
     if context and STORIES in stage:  # somebody's cluster in the place of a node of ours
         argv.append(f"--context={context}")
-    print(f"\n--- {' '.join(stage)}", flush=True)
+    print(f"\n--- {' '.join(stage)}", file=output, flush=True)
     began = time.monotonic()
-    code = subprocess.run(argv, cwd=REPOSITORY, check=False).returncode
-    print(f"--- {'ok' if code == 0 else f'FAILED ({code})'} after {time.monotonic() - began:.1f} s", flush=True)
+    code = subprocess.run(argv, cwd=REPOSITORY, check=False, stdout=output, stderr=subprocess.STDOUT).returncode
+    words = "ok" if code == 0 else f"FAILED ({code})"
+    print(f"--- {words} after {time.monotonic() - began:.1f} s", file=output, flush=True)
     return code == 0
 
 

@@ -1,15 +1,16 @@
-"""What every cluster can do, whoever started it: kubectl, helm, apply, rights of a service account."""
+"""What every cluster can do, whoever started it: kubectl, helm, get, apply, rights of a service account."""
 
-import json
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.cluster import processes
-from tests.cluster.paths import binary, binary_folder
+from tests.cluster import api, processes
+from tests.cluster.api import Api, ApiError
+from tests.cluster.paths import binary_folder
 
 Manifest = Mapping[str, Any]
 
@@ -41,25 +42,50 @@ class Cluster:
         """
         return processes.run(["kubectl", *args], stdin=stdin, env=self.env, timeout=timeout)
 
-    def get(self, *args: str) -> Any:
-        """`kubectl get ARGS -o json`, parsed."""
-        return json.loads(self.kubectl("get", *args, "-o", "json"))
+    @cached_property
+    def api(self) -> Api:
+        """The API server as administrator, without a process for each request."""
+        return Api(self.kubeconfig)
 
-    def apply(self, *manifests: Manifest | Path, namespace: str = "") -> str:
-        """Apply manifests, given as dicts or as files, with server-side apply."""
-        parts = [item.read_text() if isinstance(item, Path) else yaml.safe_dump(dict(item)) for item in manifests]
-        scope = ["--namespace", namespace] if namespace else []
-        return self.kubectl("apply", "--server-side", *scope, "-f", "-", stdin="\n---\n".join(parts))
+    def get(self, kind: str, name: str, *, namespace: str = "default") -> Any:
+        """One object, with its managed fields.
+
+        Raises:
+            ApiError: there is none.
+        """
+        return self.api.get(api.resource(kind).path(namespace=namespace, name=name))
+
+    def find(self, kind: str, name: str, *, namespace: str = "default") -> Any:
+        """One object; None if there is none."""
+        try:
+            return self.get(kind, name, namespace=namespace)
+        except ApiError as error:
+            if api.is_absent(error):
+                return None
+            raise
+
+    def select(self, kind: str, *, namespace: str = "default", labels: str = "", fields: str = "") -> list[Any]:
+        """The objects of a namespace (an empty one: of all) that a label and a field selector let through."""
+        query = {key: value for key, value in (("labelSelector", labels), ("fieldSelector", fields)) if value}
+        answer = self.api.get(api.resource(kind).path(namespace=namespace), **query)
+        found: list[Any] = answer["items"]
+        return found
+
+    def apply(self, *manifests: Manifest, namespace: str = "default") -> list[Any]:
+        """Server-side apply, as strict as kubectl's; what is stored.
+
+        Raises:
+            ApiError: one is refused; those before are applied.
+        """
+        return [self.api.apply(manifest, namespace=namespace) for manifest in manifests]
 
     def apply_crd(self, path: Path) -> None:
-        """Apply a CustomResourceDefinition and wait until objects of its kind can be listed.
-
-        `kubectl wait` will not do: right after the apply the CRD may have no conditions, which it takes for an error.
-        """
-        self.apply(path)
-        name = yaml.safe_load(path.read_text())["metadata"]["name"]
-        get = [str(binary("kubectl")), f"--kubeconfig={self.kubeconfig}", "get", name, "--all-namespaces"]
-        processes.wait_until(f"kind {name}", lambda: processes.succeeds(get))
+        """Apply a CustomResourceDefinition and wait until objects of its kind can be listed."""
+        crd = yaml.safe_load(path.read_text())
+        self.apply(crd)
+        spec = crd["spec"]
+        listing = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
+        processes.wait_until(f"kind {spec['names']['kind']}", lambda: self.api.answers(listing))
 
     def helm(self, *args: str, timeout: float | None = None) -> str:
         """Run helm as administrator and return what it printed."""

@@ -6,6 +6,10 @@ from pathlib import Path
 SERVICE_CIDR = "10.96.0.0/16"
 SERVICE_IP = "10.96.0.1"  # the first address of SERVICE_CIDR, which the API server takes for itself
 CLUSTER_DOMAIN = "cluster.local"
+SHIPPED_CONTROLLER_QPS = 20
+"""Requests a second that each controller may make unless it is told otherwise, with bursts of half as much again."""
+ENVIRONMENT = {"GOGC": "400"}
+"""Of all four: they share few cores and plenty of memory, so garbage is collected less often."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +22,8 @@ class Site:
     advertise: str
     """Address of the API server as pods see it; must not be loopback, the API server refuses that."""
     bind: str = "127.0.0.1"
+    controller_qps: int = 1000
+    """Requests a second of each controller: no limit worth the name, so that tests do not wait for it."""
 
     @property
     def pki(self) -> Path:
@@ -110,7 +116,7 @@ def kube_apiserver(site: Site) -> list[str]:
 
 
 def kube_controller_manager(site: Site) -> list[str]:
-    """The controllers. Its own request limits would be the slowest part of a start and of a scale test: lifted."""
+    """The controllers."""
     kubeconfig = site.kubeconfig_of("controller-manager")
     return [
         "kube-controller-manager",
@@ -118,8 +124,8 @@ def kube_controller_manager(site: Site) -> list[str]:
         "--secure-port=0",
         "--leader-elect=false",
         "--use-service-account-credentials=true",
-        "--kube-api-qps=1000",
-        "--kube-api-burst=2000",
+        f"--kube-api-qps={site.controller_qps}",
+        f"--kube-api-burst={site.controller_qps * 3 // 2}",
         "--pvclaimbinder-sync-period=1s",  # a claim made together with its volume is often bound by this alone
         "--concurrent-deployment-syncs=20",
         "--concurrent-replicaset-syncs=20",

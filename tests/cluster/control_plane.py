@@ -11,12 +11,14 @@ from typing import Any, Self
 import yaml
 
 from tests.cluster import audit, build, components, go_tools, pki, processes, state
+from tests.cluster.api import Api
 from tests.cluster.cluster import Cluster
 from tests.cluster.components import Site
 from tests.cluster.paths import binary
 
 _KIND = "control-plane"
 _ADVERTISED = "192.0.2.1"  # of the documentation range: nothing answers, and the API server takes no loopback address
+DEFAULT_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 _BELOW_EPHEMERAL = (20000, 32000)  # outgoing connections take their ports above
 
 
@@ -77,12 +79,14 @@ def start_processes(site: Site, daemons: processes.Daemons) -> None:
     The controller manager and the scheduler wait for the API server: the controller manager gives up when the roles
     that it runs under are not there yet.
     """
-    daemons.start("etcd", _located(components.etcd(site)))
-    daemons.start("kube-apiserver", _located(components.kube_apiserver(site)))
-    ready = [str(binary("kubectl")), f"--kubeconfig={site.kubeconfig}", "get", "--raw", "/readyz"]
-    daemons.wait("the API server", lambda: processes.succeeds(ready))
-    daemons.start("kube-controller-manager", _located(components.kube_controller_manager(site)))
-    daemons.start("kube-scheduler", _located(components.kube_scheduler(site)))
+    env = components.ENVIRONMENT
+    daemons.start("etcd", _located(components.etcd(site)), env=env)
+    daemons.start("kube-apiserver", _located(components.kube_apiserver(site)), env=env)
+    api = Api(site.kubeconfig)
+    daemons.wait("the API server", lambda: api.answers("/readyz"))
+    api.close()
+    daemons.start("kube-controller-manager", _located(components.kube_controller_manager(site)), env=env)
+    daemons.start("kube-scheduler", _located(components.kube_scheduler(site)), env=env)
 
 
 def _located(argv: list[str]) -> list[str]:
@@ -92,12 +96,14 @@ def _located(argv: list[str]) -> list[str]:
 class ControlPlane(Cluster):
     """`with ControlPlane() as cluster:` - several may run side by side; nothing is left afterwards."""
 
-    def __init__(self, *, audit_reads: bool = False, audit_level: str = "Metadata") -> None:
+    def __init__(
+        self, *, audit_reads: bool = False, audit_level: str = "Metadata", controller_qps: int = Site.controller_qps
+    ) -> None:
         build.ensure(go_tools.CONTROL_PLANE)
         state.sweep(_KIND)
         self._state = state.StateFolder(_KIND)
         folder = self._state.path
-        self.site = Site(folder=folder, port=free_port(), advertise=_ADVERTISED)
+        self.site = Site(folder=folder, port=free_port(), advertise=_ADVERTISED, controller_qps=controller_qps)
         self.audit_log = audit.AuditLog(self.site.audit_log)
         self.daemons = processes.Daemons(folder / "log")
         prepare(self.site, names=[], audit_policy=audit.policy(reads=audit_reads, level=audit_level))
@@ -106,8 +112,7 @@ class ControlPlane(Cluster):
     def start(self) -> None:
         """Start it; returns when pods can be created in the default namespace."""
         start_processes(self.site, self.daemons)
-        account = [str(binary("kubectl")), f"--kubeconfig={self.kubeconfig}", "get", "serviceaccount", "default"]
-        self.daemons.wait("the default service account", lambda: processes.succeeds(account))
+        self.daemons.wait("the default service account", lambda: self.api.answers(DEFAULT_ACCOUNT))
 
     def stop(self) -> None:
         """End every process and remove every file."""

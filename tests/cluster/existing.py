@@ -46,7 +46,7 @@ class ExistingCluster(Cluster):
     def add_gpus(self, count: int) -> None:
         """Pretend that every node has accelerators; a kubelet's restart forgets them."""
         patch = json.dumps({"status": {"capacity": {"nvidia.com/gpu": str(count)}}})
-        for node in self.get("nodes")["items"]:
+        for node in self.select("nodes"):
             name = node["metadata"]["name"]
             self.kubectl("patch", "node", name, "--subresource=status", "--type=merge", "-p", patch)
 

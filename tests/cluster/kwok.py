@@ -36,11 +36,9 @@ class Kwok:
         return self
 
     def _all_ready(self) -> bool:
-        """One list for all nodes: `kubectl wait` takes a sixth of a second for each."""
-        ready = self._cluster.kubectl(
-            "get", "nodes", "-o", "jsonpath={.items[*].status.conditions[?(@.type=='Ready')].status}"
-        )
-        return ready.split().count("True") >= len(self._nodes)
+        conditions = [c for node in self._cluster.select("nodes") for c in node["status"].get("conditions", [])]
+        ready = [c for c in conditions if c["type"] == "Ready" and c["status"] == "True"]
+        return len(ready) >= len(self._nodes)
 
     def __exit__(self, *_: object) -> None:
         self._cluster.daemons.kill("kwok")

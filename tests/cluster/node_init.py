@@ -17,14 +17,16 @@ from pathlib import Path
 import yaml
 
 from tests.cluster import node_settings, processes
+from tests.cluster.api import Api
 from tests.cluster.components import Site
-from tests.cluster.control_plane import start_processes
+from tests.cluster.control_plane import DEFAULT_ACCOUNT, start_processes
 from tests.cluster.node_settings import ADDRESS, NAME, POD_CIDR, NodeSite
 from tests.cluster.paths import binary
 
 READY = "ready"
 PAUSE_ARCHIVE = "pause.tar"
 _PROXY_HEALTH = f"http://{ADDRESS}:10256/healthz"
+_SELF = f"/api/v1/nodes/{NAME}"
 _DNS_HEALTH = f"http://{ADDRESS}:8181/ready"
 
 
@@ -115,21 +117,24 @@ def _start(node: NodeSite, daemons: processes.Daemons) -> None:
         "kube-proxy", [binary("kube-proxy"), f"--config={etc}/kube-proxy.yaml", f"--hostname-override={NAME}"]
     )
     daemons.start("coredns", [binary("coredns"), "-conf", etc / "Corefile"])
-    kubectl = [str(binary("kubectl")), f"--kubeconfig={site.kubeconfig}"]
-    daemons.wait("the node's registration", lambda: processes.succeeds([*kubectl, "get", "node", NAME]))
-    _add_gpus(node, kubectl)
-    ready = [*kubectl, "wait", "--for=condition=Ready", f"node/{NAME}", "--timeout=1s"]
-    daemons.wait("the node", lambda: processes.succeeds(ready))
-    account = [*kubectl, "get", "serviceaccount", "default"]
-    daemons.wait("the default service account", lambda: processes.succeeds(account))
+    api = Api(site.kubeconfig)
+    daemons.wait("the node's registration", lambda: api.answers(_SELF))
+    _add_gpus(node, api)
+    daemons.wait("the node", lambda: _is_ready(api))
+    daemons.wait("the default service account", lambda: api.answers(DEFAULT_ACCOUNT))
     daemons.wait("CoreDNS", lambda: _answers(_DNS_HEALTH))
     daemons.wait("kube-proxy", lambda: _answers(_PROXY_HEALTH))
 
 
-def _add_gpus(node: NodeSite, kubectl: list[str]) -> None:
+def _add_gpus(node: NodeSite, api: Api) -> None:
     """Pretend accelerators: an extended resource that the scheduler counts, with nothing behind it."""
-    patch = json.dumps({"status": {"capacity": {"nvidia.com/gpu": str(node.gpus)}}})
-    processes.run([*kubectl, "patch", "node", NAME, "--subresource=status", "--type=merge", "-p", patch])
+    patch = {"status": {"capacity": {"nvidia.com/gpu": str(node.gpus)}}}
+    api.request("PATCH", f"{_SELF}/status", body=patch, content_type="application/merge-patch+json")
+
+
+def _is_ready(api: Api) -> bool:
+    conditions = api.get(_SELF)["status"]["conditions"]
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
 def _answers(url: str) -> bool:

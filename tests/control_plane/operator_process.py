@@ -151,10 +151,10 @@ class Target:
         return bool(observed == body["metadata"]["generation"])
 
     def get(self, kind: str) -> Any:
-        return self.cluster.get(kind, self.name, "--show-managed-fields")
+        return self.cluster.get(kind, self.name)
 
     def exists(self, kind: str) -> bool:
-        return bool(self.cluster.kubectl("get", kind, self.name, "--ignore-not-found", "-o", "name").strip())
+        return self.cluster.find(kind, self.name) is not None
 
     def condition(self, kind: str) -> dict[str, Any]:
         conditions = self.get("llm").get("status", {}).get("conditions", [])
@@ -167,20 +167,15 @@ class Target:
         return self.condition(kind)
 
     def replica_sets(self) -> list[str]:
-        listed = self.cluster.get("replicasets", "-l", f"llmfleet.io/deployment={self.name}")["items"]
+        listed = self.cluster.select("replicasets", labels=f"llmfleet.io/deployment={self.name}")
         return sorted(item["metadata"]["name"] for item in listed)
 
     @property
     def child_names(self) -> list[str]:
-        found = self.cluster.kubectl(
-            "get",
-            "deployments,services,poddisruptionbudgets",
-            "-o",
-            "name",
-            "-l",
-            f"llmfleet.io/deployment={self.name}",
-        )
-        return sorted(found.split())
+        labels = f"llmfleet.io/deployment={self.name}"
+        kinds = ("deployment", "poddisruptionbudget", "service")
+        found = [(kind, item) for kind in kinds for item in self.cluster.select(kind, labels=labels)]
+        return [f"{kind}/{item['metadata']['name']}" for kind, item in found]
 
 
 def is_free_of_kopf(body: dict[str, Any]) -> bool:

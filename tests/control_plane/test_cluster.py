@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cluster import ControlPlane, Kwok, processes
+from tests.cluster.api import AGENT
 from tests.cluster.audit import count
 
 pytestmark = pytest.mark.control_plane
@@ -37,9 +38,10 @@ def deployment(name: str, *, replicas: int, annotations: dict[str, str] | None =
 def test_controllers_and_scheduler_work(cluster: ControlPlane) -> None:
     """A Deployment gets its pods; without nodes they wait, and say so."""
     cluster.apply(deployment("waiting", replicas=2))
-    pods = cluster.get
-    processes.wait_until("the pods", lambda: len(pods("pods", "-l", "app=waiting")["items"]) == 2, timeout=60)
-    processes.wait_until("the scheduler's word", lambda: "no nodes available" in str(pods("pods")), timeout=60)
+    processes.wait_until("the pods", lambda: len(cluster.select("pods", labels="app=waiting")) == 2, timeout=60)
+    processes.wait_until(
+        "the scheduler's word", lambda: "no nodes available" in str(cluster.select("pods")), timeout=60
+    )
 
 
 def test_writes_are_audited_with_user_and_time(cluster: ControlPlane) -> None:
@@ -50,11 +52,12 @@ def test_writes_are_audited_with_user_and_time(cluster: ControlPlane) -> None:
     cluster.kubectl("create", "configmap", "dry", "--dry-run=server")
     with pytest.raises(processes.CommandError, match="already exists"):
         cluster.kubectl("create", "configmap", "second")
-    cluster.get("configmap", "second")
+    assert cluster.get("configmap", "second")["data"] == {"key": "x"}
+    assert cluster.find("configmap", "third") is None
 
     written = [event for event in cluster.audit_log.writes(user="admin") if event.resource == "configmaps"]
     assert [event.name for event in written] == ["first", "second"]
-    late = cluster.audit_log.writes(since=between, user="admin", agent="kubectl")
+    late = cluster.audit_log.writes(since=between, user="admin", agent=AGENT)
     assert count(late) == {"patch configmaps": 1}
     assert [event.name for event in cluster.audit_log.events(since=between, where=lambda e: e.dry_run)] == ["dry"]
 
@@ -102,7 +105,7 @@ def test_pods_by_the_hundred(cluster: ControlPlane) -> None:
 
 
 def ready_replicas(cluster: ControlPlane) -> int:
-    items = cluster.get("deployments")["items"]
+    items = cluster.select("deployments")
     return sum(item["status"].get("readyReplicas", 0) for item in items if item["metadata"]["name"].startswith("many-"))
 
 

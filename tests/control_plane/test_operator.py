@@ -80,8 +80,8 @@ def test_an_object_gets_its_children_and_a_status(cluster: ControlPlane) -> None
     }
     assert {condition["observedGeneration"] for condition in status["conditions"]} == {1}
     assert is_free_of_kopf(body)
-    events = cluster.get("events", "--field-selector", "involvedObject.name=whole,involvedObject.kind=LLMDeployment")
-    assert [event["reason"] for event in events["items"]] == ["Unschedulable"]
+    events = cluster.select("events", fields="involvedObject.name=whole,involvedObject.kind=LLMDeployment")
+    assert [event["reason"] for event in events] == ["Unschedulable"]
 
 
 def test_a_settled_object_causes_no_write(cluster: ControlPlane) -> None:
@@ -185,7 +185,7 @@ def test_a_refusal_by_the_cluster_is_told_in_its_words(cluster: ControlPlane) ->
     cluster.apply(body)
 
     def found() -> Any:
-        conditions = cluster.get("llm", "refused", "-n", "poor").get("status", {}).get("conditions", [])
+        conditions = cluster.get("llm", "refused", namespace="poor").get("status", {}).get("conditions", [])
         return next((c for c in conditions if c["type"] == "SpecValid"), None)
 
     assert until(found, what="a condition")["reason"] == "RefusedByCluster"
@@ -214,7 +214,7 @@ def test_a_stored_object_that_became_invalid_harms_no_other(cluster: ControlPlan
     cluster.apply(loose)
     target = Target(cluster, "stored")
     until(lambda: _applies(cluster, llm("stored", engine={"gpuMemoryUtilization": 7})), what="the bound is gone")
-    cluster.apply(CRD)
+    cluster.apply(yaml.safe_load(CRD.read_text()))
     message = target.wait_for("SpecValid", reason="NotReadable")["message"]
     assert "spec.engine.gpuMemoryUtilization" in message
     neighbour = Target(cluster, "neighbour")

@@ -32,23 +32,23 @@ class Fleet:
         self.object = LLMDeployment.parse(body | {"metadata": PLACE | {"name": name}})
         self.rendered = deployments.render(self.object, SETTINGS)
         self.target = f"deployment/{name}"
+        self.cluster = cluster
         self.kubectl = cluster.kubectl
 
-    def apply(self, manifest: dict[str, Any], *flags: str) -> dict[str, Any]:
-        shared = ("--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}", "--show-managed-fields")
-        answer = self.kubectl("apply", *shared, "-o", "json", "-f", "-", *flags, stdin=json.dumps(manifest))
-        stored: dict[str, Any] = json.loads(answer)
+    def apply(self, manifest: dict[str, Any]) -> dict[str, Any]:
+        stored: dict[str, Any] = self.cluster.api.apply(manifest, namespace="default", manager=FIELD_MANAGER)
         return stored
 
     def roll(self) -> None:
-        stored = self.apply(self.rendered, "--dry-run=server")
-        self.apply(deployments.with_template_hash(self.rendered, stored))
+        stored = self.apply(deployments.with_rendered_hash(self.rendered))
+        if not deployments.has_template_hash(stored):
+            self.apply(deployments.with_template_hash(self.rendered, stored))
 
     def keep(self) -> dict[str, Any]:
         return self.apply(deployments.keeping_template(self.rendered, self.live()))
 
     def live(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.kubectl("get", self.target, "--show-managed-fields", "-o", "json"))
+        found: dict[str, Any] = self.cluster.get("deployment", self.rendered["metadata"]["name"])
         return found
 
     def stands(self) -> bool:

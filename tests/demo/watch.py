@@ -7,8 +7,8 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.cluster.api import ApiError
 from tests.cluster.cluster import Cluster
-from tests.cluster.processes import CommandError
 from tests.demo.manifests import NAMESPACE, RELEASE_NAMESPACE
 
 _PREFIX = "llmfleet_"
@@ -16,17 +16,16 @@ _PREFIX = "llmfleet_"
 
 def objects(cluster: Cluster) -> dict[str, dict[str, Any]]:
     """The LLMDeployments by name."""
-    return {item["metadata"]["name"]: item for item in cluster.get("llm", "--namespace", NAMESPACE)["items"]}
+    return {item["metadata"]["name"]: item for item in cluster.select("llm", namespace=NAMESPACE)}
 
 
 def operator_metrics(cluster: Cluster) -> dict[str, dict[str, float]]:
     """The leader's figures by object; empty while there is no leader that can be asked."""
     try:
-        lease = cluster.get("lease", "--namespace", RELEASE_NAMESPACE)["items"][0]
+        lease = cluster.select("lease", namespace=RELEASE_NAMESPACE)[0]
         leader = lease["spec"]["holderIdentity"].split("_")[0]
-        path = f"/api/v1/namespaces/{RELEASE_NAMESPACE}/pods/{leader}:8080/proxy/metrics"
-        text = cluster.kubectl("get", "--raw", path, timeout=5)
-    except (CommandError, LookupError, TimeoutError):
+        text = cluster.api.text(f"/api/v1/namespaces/{RELEASE_NAMESPACE}/pods/{leader}:8080/proxy/metrics")
+    except (ApiError, LookupError):
         return {}
     return by_object(text)
 

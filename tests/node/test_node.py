@@ -122,7 +122,7 @@ def test_gpus_are_counted(node: Node) -> None:
     node.kubectl(
         "-n", space, "wait", "deployment/gpu", f"--for=jsonpath={{.status.readyReplicas}}={GPUS}", "--timeout=120s"
     )
-    waiting = node.get("-n", space, "pods", "--field-selector=status.phase=Pending")["items"]
+    waiting = node.select("pods", namespace=space, fields="status.phase=Pending")
     assert len(waiting) == 1
     assert "Insufficient nvidia.com/gpu" in waiting[0]["status"]["conditions"][0]["message"]
 

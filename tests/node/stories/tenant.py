@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster import images
+from tests.cluster.api import ApiError
 from tests.cluster.cluster import Cluster
-from tests.cluster.processes import CommandError
 from tests.demo import client as demo_client
 from tests.node.stories.watching import Watch, is_ready
 
@@ -34,20 +34,19 @@ class Tenant:
         self._generations: dict[str, int] = {}
 
     def apply(self, name: str, wanted: dict[str, Any]) -> None:
-        """`kubectl apply` of an LLMDeployment; what is waited for afterwards is of this generation."""
+        """Apply an LLMDeployment, as kubectl does; what is waited for afterwards is of this generation."""
         body = {
             "apiVersion": "serving.llmfleet.io/v1alpha1",
             "kind": "LLMDeployment",
             "metadata": {"name": name, "namespace": self.namespace},
             "spec": wanted,
         }
-        options = ("--server-side", "--force-conflicts", "-o", "jsonpath={.metadata.generation}")
-        self._generations[name] = int(self.kubectl("apply", *options, "-f", "-", stdin=json.dumps(body)))
+        self._generations[name] = self.cluster.apply(body)[0]["metadata"]["generation"]
 
     def scale(self, name: str, replicas: int) -> None:
         """`kubectl scale`."""
         self.kubectl("scale", f"llm/{name}", f"--replicas={replicas}")
-        self._generations[name] = self.cluster.get("llm", name, "--namespace", self.namespace)["metadata"]["generation"]
+        self._generations[name] = self.cluster.get("llm", name, namespace=self.namespace)["metadata"]["generation"]
 
     def kubectl(self, *args: str, **options: Any) -> str:
         """Kubectl in this namespace."""
@@ -127,7 +126,7 @@ class Tenant:
     def fault(self, pod: str, text: str) -> None:
         """Make one engine fail: see images/sim-engine/README.md."""
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8000/proxy/sim/fault"
-        self.cluster.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps({"fault": text}))
+        self.cluster.api.request("POST", path, body={"fault": text})
 
     def urls(self, *names: str) -> dict[str, str]:
         """Served name -> the URL that its Service has in the cluster."""
@@ -166,8 +165,9 @@ class Client:
 
     def lines(self) -> list[dict[str, Any]]:
         """What it has said so far."""
-        with contextlib.suppress(CommandError):
-            return [json.loads(line) for line in self.tenant.kubectl("logs", self.name).splitlines()]
+        path = f"/api/v1/namespaces/{self.tenant.namespace}/pods/{self.name}/log"
+        with contextlib.suppress(ApiError):  # it has not started yet
+            return [json.loads(line) for line in self.tenant.cluster.api.text(path).splitlines()]
         return []
 
     def until_started(self) -> None:
@@ -180,7 +180,7 @@ class Client:
         return self.lines()[-1]
 
     def _until(self, reached: Any, what: str, timeout: float) -> None:
-        self.tenant.watch.until(f"client {self.name} {what}", lambda: reached(self.lines()), timeout=timeout)
+        self.tenant.watch.until_told(f"client {self.name} {what}", lambda: reached(self.lines()), timeout=timeout)
 
 
 def steady(
@@ -201,4 +201,4 @@ def tenant(cluster: Cluster, story: str) -> Iterator[Tenant]:
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
     with Watch(cluster, namespace) as watch:
         yield Tenant(cluster, namespace, watch)
-        cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+        cluster.api.request("DELETE", f"/api/v1/namespaces/{namespace}")

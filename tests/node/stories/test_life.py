@@ -49,7 +49,7 @@ def test_api_key(team: Tenant) -> None:
     client = Client(team, "client", urls=team.urls("closed"), requests=requests)
     team.watch.until("the client runs", lambda: is_ready(team.watch.state.get(("Pod", client.name), {})))
     pod = team.ready("closed")[0]
-    argv = json.dumps(team.cluster.get("pod", pod, "--namespace", team.namespace))
+    argv = json.dumps(team.cluster.get("pod", pod, namespace=team.namespace))
     assert "correct-horse" not in argv
     ask = (
         "import urllib.request as u, urllib.error as e, json\n"

@@ -71,6 +71,6 @@ def test_a_foreign_object_is_not_taken_over(team: Tenant) -> None:
     team.cluster.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": ports}})
     team.apply("shop", spec())
     team.watch.until("NameConflict", lambda: team.condition("shop", "SpecValid").get("reason") == "NameConflict")
-    assert team.cluster.get("service", "shop", "--namespace", team.namespace)["spec"]["ports"][0]["port"] == 80
+    assert team.cluster.get("service", "shop", namespace=team.namespace)["spec"]["ports"][0]["port"] == 80
     team.kubectl("delete", "service", "shop")
     team.until_settled("shop", replicas=1)

@@ -30,22 +30,23 @@ for folder in pathlib.Path("/proc").glob("[0-9]*"):
 
 
 def holder(cluster: Cluster) -> str:
-    """Name of the pod that holds the Lease; empty while nobody does."""
-    lease = cluster.get("lease", "--namespace", NAMESPACE)["items"][0]
-    return str(lease["spec"].get("holderIdentity", "")).split("_")[0]
+    """Name of the process that holds the Lease, its pod's name and something of its own; empty while nobody does."""
+    lease = cluster.select("lease", namespace=NAMESPACE)[0]
+    return str(lease["spec"].get("holderIdentity", ""))
 
 
 def leader(cluster: Cluster, *, other_than: str = "") -> str:
-    """The pod that leads, as soon as one does."""
+    """The process that leads, as soon as one does: in the other pod, or in a new container of the same."""
     began = time.monotonic()
-    while (pod := holder(cluster)) in {"", other_than}:
+    while (process := holder(cluster)) in {"", other_than}:
         assert time.monotonic() - began < 60, "nobody leads"
         time.sleep(0.2)
-    return pod
+    return process
 
 
-def kill(cluster: Cluster, pod: str) -> None:
+def kill(cluster: Cluster, process: str) -> None:
     """End an operator without a chance to say good-bye: SIGKILL on an own node, else the pod goes at once."""
+    pod = process.split("_", maxsplit=1)[0]
     if isinstance(cluster, Node):
         cluster.run(sys.executable, "-c", FIND_AND_KILL, pod)
     else:
@@ -90,7 +91,7 @@ def test_killed_in_the_middle_of_a_rollout(cluster: Cluster, team: Tenant) -> No
 
 def test_two_operators_one_writes(cluster: Cluster, team: Tenant) -> None:
     """Both run, one holds the Lease; when it dies the other takes over within 20 seconds."""
-    pods = cluster.get("pods", "--namespace", NAMESPACE, "--selector", OPERATOR_PODS)["items"]
+    pods = cluster.select("pods", namespace=NAMESPACE, labels=OPERATOR_PODS)
     assert len(pods) >= 2
     first = leader(cluster)
     team.apply("led", spec())

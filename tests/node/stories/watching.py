@@ -1,16 +1,19 @@
 """A record of everything that happened in a namespace, read from the API server's watch."""
 
-import json
-import subprocess
+import contextlib
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Self
 
+from tests.cluster import api
+from tests.cluster.api import ApiError
 from tests.cluster.cluster import Cluster
 
-KINDS = "llmdeployments,deployments,replicasets,pods,services,poddisruptionbudgets"
+KINDS = ("llmdeployments", "deployments", "replicasets", "pods", "services", "poddisruptionbudgets")
+PAUSE = 0.5
+"""Seconds between looks at what no watch tells."""
 
 
 @dataclass(frozen=True)
@@ -45,18 +48,23 @@ class Watch:
     def __init__(self, cluster: Cluster, namespace: str) -> None:
         self.history: list[Event] = []
         self.state: dict[tuple[str, str], dict[str, Any]] = {}
+        self._api = cluster.api
         self._changed = threading.Condition()
-        command = f"kubectl get --namespace {namespace} --watch --output-watch-events -o json"
-        self._processes = [
-            subprocess.Popen([*command.split(), kind], env=cluster.env, stdout=subprocess.PIPE, text=True)
-            for kind in KINDS.split(",")
-        ]
-        self._threads = [threading.Thread(target=self._read, args=(p,), daemon=True) for p in self._processes]
+        self._over = threading.Event()
+        self._open: dict[str, api.Watch] = {}
+        paths = [api.resource(kind).path(namespace=namespace) for kind in KINDS]
+        self._threads = [threading.Thread(target=self._read, args=(path,), daemon=True) for path in paths]
 
-    def _read(self, process: "subprocess.Popen[str]") -> None:
-        for line in process.stdout or ():
-            event = json.loads(line)
-            self._take(Event(time.monotonic(), event["type"], event["object"]))
+    def _read(self, path: str) -> None:
+        """Watch one kind for the whole story. A watch that ended is opened again, and tells anew what is there."""
+        while not self._over.is_set():
+            with contextlib.suppress(ApiError):
+                watch = self._open[path] = self._api.watch(path)
+                if self._over.is_set():
+                    watch.stop()
+                for event in watch:
+                    self._take(Event(time.monotonic(), event["type"], event["object"]))
+            self._over.wait(PAUSE)
 
     def _take(self, event: Event) -> None:
         with self._changed:
@@ -80,6 +88,17 @@ class Watch:
                     time.monotonic() >= deadline
                 ):
                     raise AssertionError(f"not within {timeout:.0f} s: {what}\n{self.describe()}")
+
+    def until_told(self, what: str, reached: Callable[[], bool], *, timeout: float = 120.0) -> None:
+        """Ask now and again until something is as wanted that the watch does not tell.
+
+        Raises:
+            AssertionError: as `until`.
+        """
+        deadline = time.monotonic() + timeout
+        while not reached():
+            assert time.monotonic() < deadline, f"not within {timeout:.0f} s: {what}\n{self.describe()}"
+            time.sleep(PAUSE)
 
     def during(self, seconds: float, forbidden: Callable[[], bool], what: str) -> None:
         """Look for that long and fail if the state is ever as forbidden."""
@@ -111,12 +130,8 @@ class Watch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self._processes:
-            process.kill()
-            process.wait()
+        self._over.set()
+        for watch in list(self._open.values()):
+            watch.stop()
         for thread in self._threads:
             thread.join()
-            # The pipes are the threads' own; they are closed once nobody reads them any more.
-        for process in self._processes:
-            if process.stdout:
-                process.stdout.close()
