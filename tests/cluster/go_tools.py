@@ -5,6 +5,7 @@ from pathlib import Path
 
 MODULES = Path(__file__).parent / "go"
 KUBERNETES = "v1.34.4"
+MINOR = KUBERNETES.split(".")[1]
 HELM = "v3.22.0"
 
 
@@ -26,12 +27,11 @@ class Tool:
 
 
 def _kubernetes(name: str) -> Tool:
-    minor = KUBERNETES.split(".")[1]
     version = "k8s.io/component-base/version"
     variables = (
         f"{version}.gitVersion={KUBERNETES}",
         f"{version}.gitMajor=1",
-        f"{version}.gitMinor={minor}",
+        f"{version}.gitMinor={MINOR}",
         f"k8s.io/client-go/pkg/version.gitVersion={KUBERNETES}",
     )
     return Tool(name=name, module="kubernetes", package=f"k8s.io/kubernetes/cmd/{name}", variables=variables)
@@ -47,7 +47,11 @@ CHART = (
         name="helm",
         module="helm",
         package="helm.sh/helm/v3/cmd/helm",
-        variables=(f"helm.sh/helm/v3/internal/version.version={HELM}",),
+        variables=(
+            f"helm.sh/helm/v3/internal/version.version={HELM}",
+            "helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1",  # what `helm template` takes a cluster for
+            f"helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor={MINOR}",
+        ),
     ),
 )
 CLIENT = (_kubernetes("kubectl"), *CHART)
