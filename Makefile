@@ -1,6 +1,6 @@
 # The names that people expect. Everything sets itself up; the second run starts at once.
 #   make demo ARGS="--keep"         options of the demo, see make demo ARGS=--help
-#   make test TIERS="unit node"     some tiers; TIERS=all adds scale. CONTEXT=NAME: your cluster instead of a node of ours
+#   make test TIERS="unit node"     some tiers; TIERS=all: everything. CONTEXT=NAME: your cluster instead of a node of ours
 TIERS ?= unit control_plane node
 CONTEXT ?=
 ARGS ?=
@@ -11,13 +11,13 @@ PYTHON := .venv/bin/python
 help:  ## say what there is
 	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/^([a-z0-9]+):[^#]*## /  make \1\t/' | expand -t 20
 
-setup:
+setup:  ## make .venv
 	@tests/setup.sh
 
 demo: setup  ## a real trace on a real cluster, about five minutes (ARGS="--keep", "--context NAME")
 	@$(PYTHON) -m tests.demo $(ARGS)
 
-test: setup  ## the tests (TIERS=all: with scale)
+test: setup  ## the tests (TIERS=all: with the thorough stories and the figures at scale)
 	@$(PYTHON) -m tests.run $(TIERS) $(if $(CONTEXT),--context $(CONTEXT))
 
 lint: setup  ## ruff, mypy --strict, import contracts
@@ -41,7 +41,6 @@ lock:  ## pin Python packages anew (needs uv); images get the versions that are 
 	$(LOCK_IMAGE) pyproject.toml -o images/operator/requirements.lock
 	$(LOCK_IMAGE) images/operator/build-requirements.in -o images/operator/build-requirements.lock
 	$(LOCK_IMAGE) images/sim-engine/pyproject.toml -o images/sim-engine/requirements.lock
-	$(LOCK_IMAGE) images/sim-engine/pyproject.toml -o images/sim-engine/requirements.lock
 
-clean:  ## remove .venv and caches of this checkout; images and binaries stay in $${LLMFLEET_CACHE:-~/.cache/llmfleet}
+clean:  ## remove .venv and caches of this checkout; images and binaries stay in ~/.cache/llmfleet
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

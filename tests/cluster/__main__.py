@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from tests.cluster import Cluster, ControlPlane, Kwok, Node, build, go_tools, images, packages
 from tests.cluster.node import clean_leftovers, stop_kept
 
+IMAGES = (images.OPERATOR, images.SIM_ENGINE)
+
 
 def main(argv: list[str]) -> int:
     """Run one command; see --help."""
@@ -42,7 +44,7 @@ def _control_plane(options: argparse.Namespace) -> None:
 
 
 def _node(options: argparse.Namespace) -> None:
-    archives = [images.operator(), images.sim_engine()] if options.images else []
+    archives = [images.archive(name) for name in IMAGES] if options.images else []
     began = time.monotonic()
     with Node(gpus=options.gpus) as node:
         for archive in archives:
@@ -66,7 +68,7 @@ def _build(options: argparse.Namespace) -> None:
     build.ensure(wanted)
     if not options.name:
         packages.ensure(packages.NODE)
-        print(*(images.pause(), images.operator(), images.sim_engine()), sep="\n")
+        print(images.pause(), *(images.archive(name) for name in IMAGES), sep="\n")
 
 
 def _down(_: argparse.Namespace) -> None:

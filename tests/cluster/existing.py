@@ -1,11 +1,11 @@
 """Somebody's own cluster, such as one of kind or minikube, in the place of a node of ours."""
 
 import atexit
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from tests.cluster import processes, state
+from tests.cluster import build, go_tools, images, processes, state
 from tests.cluster.cluster import Cluster, search_path
 
 _KIND = "existing"
@@ -20,6 +20,7 @@ class ExistingCluster(Cluster):
         Raises:
             CommandError: there is no such context.
         """
+        build.ensure(go_tools.CLIENT)
         state.sweep(_KIND)
         self.context = context
         self._state = state.StateFolder(_KIND)
@@ -30,25 +31,38 @@ class ExistingCluster(Cluster):
         kubeconfig.write_text(processes.run(view, env={"PATH": search_path()}))
         super().__init__(kubeconfig, self._state.path)
 
-    def load_image(self, archive: Path) -> None:
-        """Bring an image into the nodes, the way the cluster's maker offers.
+    def prepare(self, names: Sequence[str], *, gpus: int) -> None:
+        """Bring images and pretended GPUs into a cluster of kind or minikube; of any other, say what it has to have.
 
-        Raises:
-            RuntimeError: it is neither of kind nor of minikube; push the image to a registry instead.
+        Args:
+            names: of the images, as `images.archive` knows them.
+            gpus: how many each node shall have if none has any.
         """
+        if not self._is_local:
+            print(f"{self.context}: its nodes must be able to run {', '.join(names)}, and have {gpus} nvidia.com/gpu")
+            return
+        for name in names:
+            self._load(images.archive(name))
+        if not any("nvidia.com/gpu" in node["status"]["capacity"] for node in self.select("nodes")):
+            self._add_gpus(gpus)
+
+    @property
+    def _is_local(self) -> bool:
+        """Whether it is one of kind or minikube, made to be tried things on."""
+        return self.context.startswith("kind-") or "minikube" in self.context
+
+    def _load(self, archive: Path) -> None:
         if self.context.startswith("kind-"):
             processes.run(["kind", "load", "image-archive", archive, "--name", self.context.removeprefix("kind-")])
-        elif "minikube" in self.context:
-            processes.run(["minikube", "--profile", self.context, "image", "load", archive])
         else:
-            raise RuntimeError(f"no way is known to load {archive} into {self.context}; push it to a registry")
+            processes.run(["minikube", "--profile", self.context, "image", "load", archive])
 
-    def add_gpus(self, count: int) -> None:
+    def _add_gpus(self, count: int) -> None:
         """Pretend that every node has accelerators; a kubelet's restart forgets them."""
-        patch = json.dumps({"status": {"capacity": {"nvidia.com/gpu": str(count)}}})
+        patch = {"status": {"capacity": {"nvidia.com/gpu": str(count)}}}
         for node in self.select("nodes"):
-            name = node["metadata"]["name"]
-            self.kubectl("patch", "node", name, "--subresource=status", "--type=merge", "-p", patch)
+            path = f"/api/v1/nodes/{node['metadata']['name']}/status"
+            self.api.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
 
     def __enter__(self) -> Self:
         return self

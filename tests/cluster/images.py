@@ -19,14 +19,10 @@ SIM_ENGINE = "localhost/llmfleet/sim-engine:v0.32.0"
 _IGNORED = frozenset({"__pycache__", ".git", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
 
 
-def operator() -> Path:
-    """The operator's image as an archive, built if its sources changed."""
-    return build(OPERATOR, REPOSITORY / "images" / "operator" / "Dockerfile")
-
-
-def sim_engine(image: str = SIM_ENGINE) -> Path:
-    """The simulated engine's image as an archive, built if its sources changed; any tag may be wanted."""
-    return build(image, REPOSITORY / "images" / "sim-engine" / "Dockerfile")
+def archive(image: str) -> Path:
+    """The operator's image or, with any tag, the simulated engine's, as an archive; built if its sources changed."""
+    folder = "operator" if image == OPERATOR else "sim-engine"
+    return build(image, REPOSITORY / "images" / folder / "Dockerfile")
 
 
 def pause() -> Path:

@@ -61,6 +61,8 @@ def test_of_two_operators_one_writes(cluster: ControlPlane) -> None:
             Target(cluster, "of-first").apply()
             assert not second.leads()
             assert "llmfleet_api_writes_total{" not in second.page("/metrics")[1]
+            assert "llmfleet_replicas{" in first.page("/metrics")[1]
+            assert "llmfleet_replicas{" not in second.page("/metrics")[1]
             first.stop(signal.SIGKILL)
             killed_at = time.monotonic()
             cluster.apply(llm("of-second"))

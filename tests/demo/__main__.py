@@ -6,6 +6,7 @@ replicas follow. Exit code 1 if a single request failed.
 
 import argparse
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from tests.demo.model import Fleet, summarize
 POLL_S = 1.0
 SETTLE_S = 90.0
 PLAIN_PERIOD_S = 10.0
+IMAGES = (images.OPERATOR, images.SIM_ENGINE)
+GPUS = 2 * (manifests.MAX_REPLICAS + 1)
 console = Console(highlight=False)
 
 
@@ -41,10 +44,14 @@ def parser() -> argparse.ArgumentParser:
 def cluster_of(options: argparse.Namespace) -> Iterator[Cluster]:
     """The cluster to play on, with the two images in it."""
     if options.context:
-        yield ExistingCluster(options.context)
+        existing = ExistingCluster(options.context)
+        existing.prepare(IMAGES, gpus=GPUS)
+        yield existing
         return
-    archives = [images.operator(), images.sim_engine()]
-    with Node(gpus=2 * (manifests.MAX_REPLICAS + 1), keep=options.keep) as node:
+    if os.geteuid() != 0:
+        raise SystemExit("a one-node cluster of its own needs root; with --context NAME the demo plays on yours")
+    archives = [images.archive(name) for name in IMAGES]
+    with Node(gpus=GPUS, keep=options.keep) as node:
         say("the one-node cluster is up")
         for archive in archives:
             node.load_image(archive)
@@ -151,7 +158,7 @@ def main(argv: list[str]) -> int:
         code = play(cluster, options)
         if options.keep:
             console.print(f"kept: export KUBECONFIG={cluster.kubeconfig}; then kubectl get llm -A")
-            console.print("to end it: python -m tests.cluster down")
+            console.print("to end it: .venv/bin/python -m tests.cluster down")
         elif options.context:
             console.print("removing what the demo made")
             cluster.kubectl("delete", "namespace", manifests.NAMESPACE)

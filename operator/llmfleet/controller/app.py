@@ -93,7 +93,7 @@ class App:
             The exit code: 0 after a signal, else 1.
         """
         metrics.BUILD_INFO.labels(__version__).set(1)
-        REGISTRY.register(metrics.FleetCollector(self.cache))
+        REGISTRY.register(metrics.FleetCollector(self.cache, is_leader=self.leader.may_write))
         runner = await probes.serve(self.health, port=self.options.port)
         try:
             self._listen_to_signals()

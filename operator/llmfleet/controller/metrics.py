@@ -1,6 +1,6 @@
 """The operator's own metrics, each declared once (those of scaling are in scaling/metrics.py)."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import Counter, Gauge, Histogram, Metric, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
@@ -25,10 +25,14 @@ WATCH_AGE = Gauge("llmfleet_watch_age_seconds", "Seconds since a watch was heard
 
 
 class FleetCollector(Collector):
-    """Replicas of every LLMDeployment, read from the cache when they are asked for: nothing to keep up to date."""
+    """Replicas of every LLMDeployment, read from the cache when they are asked for: nothing to keep up to date.
 
-    def __init__(self, cache: Cache) -> None:
+    Of the leader alone, so that a sum over the operator's pods counts each object once.
+    """
+
+    def __init__(self, cache: Cache, *, is_leader: Callable[[], bool]) -> None:
         self._cache = cache
+        self._is_leader = is_leader
 
     def collect(self) -> Iterable[Metric]:
         """All series."""
@@ -37,7 +41,8 @@ class FleetCollector(Collector):
             "Replicas of an LLMDeployment: wanted by its Deployment, existing, ready.",
             labels=["namespace", "name", "state"],
         )
-        for (namespace, name), deployments in list(self._cache.deployments.items.items()):
+        known = list(self._cache.deployments.items.items()) if self._is_leader() else []
+        for (namespace, name), deployments in known:
             for live in deployments.values():
                 for state, value in (("wanted", live.wanted), ("current", live.current), ("ready", live.ready)):
                     family.add_metric([namespace, name, state], value)

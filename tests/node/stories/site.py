@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -10,13 +10,11 @@ from tests.cluster import ExistingCluster, Node, images
 from tests.cluster.cluster import Cluster
 from tests.cluster.paths import REPOSITORY
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 RELEASE = "llmfleet"
 NAMESPACE = "llmfleet"
 CHART = REPOSITORY / "charts" / "llmfleet"
 OLD_ENGINE = "localhost/llmfleet/sim-engine:v0.10.2"
+IMAGES = (images.OPERATOR, images.SIM_ENGINE, OLD_ENGINE)
 GPUS = 48
 
 PROFILE = {
@@ -62,13 +60,14 @@ def opened(context: str | None) -> Iterator[Cluster]:
     """A cluster with the operator in it; removed afterwards as far as it was made here."""
     if context:
         cluster = ExistingCluster(context)
+        cluster.prepare(IMAGES, gpus=GPUS)
         install(cluster)
         try:
             yield cluster
         finally:
             cluster.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait")
         return
-    archives: list[Path] = [images.operator(), images.sim_engine(), images.sim_engine(OLD_ENGINE)]
+    archives = [images.archive(name) for name in IMAGES]
     with Node(gpus=GPUS) as node:
         for archive in archives:
             node.load_image(archive)

@@ -134,3 +134,16 @@ def test_every_exit_code_counts(code: str, *, passed: bool) -> None:
     report = run.Report()
     run.run_tier(tier, "", report)
     assert (report.passed, report.failed) == ((["unit"], []) if passed else ([], ["unit"]))
+
+
+@pytest.mark.parametrize(("code", "passed"), [("exit 0", True), ("exit 1", False)])
+def test_what_runs_beside_counts_as_much_and_is_heard_afterwards(
+    code: str, *, passed: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    aside = ("/bin/sh", "-c", f"echo aside; echo trouble >&2; {code}")
+    tier = run.Tier(name="unit", stages=(("/bin/sh", "-c", "sleep 0.2; echo main"),), beside=(aside,))
+    report = run.Report()
+    run.run_tier(tier, "", report)
+    assert (report.passed, report.failed) == ((["unit"], []) if passed else ([], ["unit"]))
+    heard = capfd.readouterr().out
+    assert heard.index("\nmain") < heard.index("\naside") < heard.index("\ntrouble")
