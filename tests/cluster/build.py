@@ -4,6 +4,7 @@ A binary is built again when its go.mod, go.sum, own sources or flags change, no
 sources make the same program.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -11,6 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -36,9 +38,17 @@ def ensure(tools: Iterable[Tool]) -> None:
         print(f"Building once, into {binary_folder()}: {', '.join(tool.name for tool in stale)}", flush=True)
         packages.ensure(packages.BUILD)
         go = _go()
-        with _go_folders() as env:
+        with _go_folders() as env, ThreadPoolExecutor(1) as downloads:
+            for folder in dict.fromkeys(tool.folder for tool in stale):
+                downloads.submit(_download, [tool.package for tool in stale if tool.folder == folder], go, folder, env)
             for tool in stale:
                 _build(tool, go, env)
+
+
+def _download(programs: list[str], go: Path, folder: Path, env: dict[str, str]) -> None:
+    """Fetch the sources of programs while others are compiled; if that fails, the build will say why."""
+    with contextlib.suppress(processes.CommandError):
+        processes.run([go, "list", "-mod=readonly", "-deps", *programs], cwd=folder, env=env)
 
 
 def _build(tool: Tool, go: Path, env: dict[str, str]) -> None:
