@@ -57,8 +57,7 @@ def keeping_template(rendered: dict[str, Any], live: dict[str, Any]) -> dict[str
 
     The template itself has to be in what is applied: a field that is left out would be removed.
     """
-    annotations = rendered["metadata"]["annotations"] | {TEMPLATE_HASH: own_template_hash(live)}
-    return _with(rendered, annotations=annotations, template=own_template(live))
+    return _with(rendered, template_hash=own_template_hash(live), template=own_template(live))
 
 
 def with_template_hash(rendered: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
@@ -68,14 +67,13 @@ def with_template_hash(rendered: dict[str, Any], stored: dict[str, Any]) -> dict
         rendered: what is about to be applied.
         stored: the API server's answer to applying it, or to a dry run of that.
     """
-    annotations = rendered["metadata"]["annotations"] | {TEMPLATE_HASH: own_template_hash(stored)}
-    return _with(rendered, annotations=annotations, template=rendered["spec"]["template"])
+    return _with(rendered, template_hash=own_template_hash(stored), template=rendered["spec"]["template"])
 
 
 def with_rendered_hash(rendered: dict[str, Any]) -> dict[str, Any]:
     """The rendered Deployment with the hash of the template as it stands there: true if the server stores it so."""
-    annotations = rendered["metadata"]["annotations"] | {TEMPLATE_HASH: digest(rendered["spec"]["template"])}
-    return _with(rendered, annotations=annotations, template=rendered["spec"]["template"])
+    template = rendered["spec"]["template"]
+    return _with(rendered, template_hash=digest(template), template=template)
 
 
 def has_template_hash(live: dict[str, Any]) -> bool:
@@ -83,7 +81,8 @@ def has_template_hash(live: dict[str, Any]) -> bool:
     return bool(live["metadata"].get("annotations", {}).get(TEMPLATE_HASH) == own_template_hash(live))
 
 
-def _with(rendered: dict[str, Any], *, annotations: dict[str, str], template: dict[str, Any]) -> dict[str, Any]:
+def _with(rendered: dict[str, Any], *, template_hash: str, template: dict[str, Any]) -> dict[str, Any]:
+    annotations = rendered["metadata"]["annotations"] | {TEMPLATE_HASH: template_hash}
     return rendered | {
         "metadata": rendered["metadata"] | {"annotations": annotations},
         "spec": rendered["spec"] | {"template": template},
