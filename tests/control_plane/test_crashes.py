@@ -3,13 +3,12 @@
 import json
 import signal
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.cluster import ControlPlane
-from tests.control_plane.operator_process import Operator, Target, install_crd, llm, until
+from tests.control_plane.operator_process import Operator, Target, llm, until
 from tests.control_plane.write_proxy import WriteProxy
 
 pytestmark = pytest.mark.control_plane
@@ -17,13 +16,6 @@ pytestmark = pytest.mark.control_plane
 SETTLED = 3.0
 FEWEST_WRITES = 5
 """Three children and two statuses; an Event and a further status come by the speed of the scheduler."""
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[ControlPlane]:
-    with ControlPlane() as control_plane:
-        install_crd(control_plane)
-        yield control_plane
 
 
 def converged(cluster: ControlPlane, name: str) -> Any:

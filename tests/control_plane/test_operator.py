@@ -15,7 +15,6 @@ from tests.control_plane.operator_process import (
     IMAGE,
     Operator,
     Target,
-    install_crd,
     is_free_of_kopf,
     llm,
     now,
@@ -27,13 +26,6 @@ pytestmark = pytest.mark.control_plane
 
 QUIET = 4.0
 """Seconds in which an operator that has a reason to write would have written."""
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[ControlPlane]:
-    with ControlPlane() as control_plane:
-        install_crd(control_plane)
-        yield control_plane
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -2,26 +2,18 @@
 
 import signal
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from tests.cluster import ControlPlane
 from tests.cluster.audit import count
-from tests.control_plane.operator_process import Operator, Target, install_crd, llm, now, until, writes
+from tests.control_plane.operator_process import Operator, Target, llm, now, until, writes
 
 pytestmark = pytest.mark.control_plane
 
 TAKEOVER = 20.0
 """Seconds within which a dead leader has a successor: the Lease's 15, a try each 2, and the time to begin."""
 SETTLED = 3.0
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[ControlPlane]:
-    with ControlPlane() as control_plane:
-        install_crd(control_plane)
-        yield control_plane
 
 
 @pytest.fixture(autouse=True)

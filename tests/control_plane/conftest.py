@@ -1,0 +1,15 @@
+"""The control plane that most of these tests start from."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster import ControlPlane
+from tests.control_plane.operator_process import install_crd
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[ControlPlane]:
+    with ControlPlane() as control_plane:
+        install_crd(control_plane)
+        yield control_plane
