@@ -18,6 +18,7 @@ RIGHTS = {
     ("apps", "deployments"): CHILD,
     ("policy", "poddisruptionbudgets"): CHILD,
     ("", "services"): CHILD,
+    ("", "persistentvolumeclaims"): CHILD,
     ("", "pods"): {"list", "watch", "patch"},
     ("", "events"): {"create"},
 }

@@ -24,6 +24,8 @@ class Site:
     bind: str = "127.0.0.1"
     controller_qps: int = 1000
     """Requests a second of each controller: no limit worth the name, so that tests do not wait for it."""
+    feature_gates: tuple[str, ...] = ()
+    """Feature gates of the API server that are turned on."""
 
     @property
     def pki(self) -> Path:
@@ -112,6 +114,7 @@ def kube_apiserver(site: Site) -> list[str]:
         "--enable-aggregator-routing=true",
         f"--audit-policy-file={site.audit_policy}",
         f"--audit-log-path={site.audit_log}",
+        *(f"--feature-gates={gate}=true" for gate in site.feature_gates),
     ]
 
 

@@ -97,13 +97,24 @@ class ControlPlane(Cluster):
     """`with ControlPlane() as cluster:` - several may run side by side; nothing is left afterwards."""
 
     def __init__(
-        self, *, audit_reads: bool = False, audit_level: str = "Metadata", controller_qps: int = Site.controller_qps
+        self,
+        *,
+        audit_reads: bool = False,
+        audit_level: str = "Metadata",
+        controller_qps: int = Site.controller_qps,
+        feature_gates: tuple[str, ...] = (),
     ) -> None:
         build.ensure(go_tools.CONTROL_PLANE)
         state.sweep(_KIND)
         self._state = state.StateFolder(_KIND)
         folder = self._state.path
-        self.site = Site(folder=folder, port=free_port(), advertise=_ADVERTISED, controller_qps=controller_qps)
+        self.site = Site(
+            folder=folder,
+            port=free_port(),
+            advertise=_ADVERTISED,
+            controller_qps=controller_qps,
+            feature_gates=feature_gates,
+        )
         self.audit_log = audit.AuditLog(self.site.audit_log)
         self.daemons = processes.Daemons(folder / "log")
         prepare(self.site, names=[], audit_policy=audit.policy(reads=audit_reads, level=audit_level))

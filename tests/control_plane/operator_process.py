@@ -22,6 +22,7 @@ CRD = ROOT / "crds" / "llmdeployments.serving.llmfleet.io.yaml"
 IMAGE = "vllm/vllm-openai:v0.32.0"
 SETTINGS = {
     "engine": {"defaultImage": IMAGE, "allowedImages": ["vllm/vllm-openai:*"]},
+    "models": {"imageVolumes": True},
     "gpuProfiles": [{"name": "gpu", "default": True, "memoryGiB": 80}],
 }
 
@@ -173,7 +174,7 @@ class Target:
     @property
     def child_names(self) -> list[str]:
         labels = f"llmfleet.io/deployment={self.name}"
-        kinds = ("deployment", "poddisruptionbudget", "service")
+        kinds = ("deployment", "persistentvolumeclaim", "poddisruptionbudget", "service")
         found = [(kind, item) for kind in kinds for item in self.cluster.select(kind, labels=labels)]
         return [f"{kind}/{item['metadata']['name']}" for kind, item in found]
 

@@ -11,7 +11,7 @@ import pytest
 from llmfleet.api import crd
 from tests.cluster import ControlPlane
 from tests.cluster.processes import CommandError
-from tests.crd.cases import ACCEPTED, PATTERNS, RULES, at, beyond, good, merged, placed
+from tests.crd.cases import ACCEPTED, PATTERNS, RULES, at, beyond, good, items, merged, placed
 from tests.crd.schema_walk import Constraint, spec_constraints
 
 pytestmark = pytest.mark.control_plane
@@ -135,7 +135,7 @@ def without(item: dict[str, Any], constraint: Constraint) -> dict[str, Any]:
 
 def doubled(constraint: Constraint) -> list[Any]:
     """The same item twice."""
-    item: Any = {"name": "A"} if constraint.path[-1] == "env" else "a"
+    item = items(constraint.path, 1)[0]
     return [item, item]
 
 

@@ -18,10 +18,23 @@ SCALING = {"maxReplicas": 1000}
 BASES: dict[tuple[str, ...], Any] = {
     ("spec", "scaling"): SCALING,
     ("spec", "model", "tokenSecretRef"): {"name": "hf", "key": "token"},
+    ("spec", "model", "s3"): {"region": "eu-west-1"},
+    ("spec", "model", "s3", "credentialsSecretRef"): {"name": "bucket"},
+    ("spec", "engine", "speculative"): {"method": "eagle3", "model": "a/b", "numSpeculativeTokens": 2},
+    ("spec", "engine", "chatTemplate"): {"name": "templates", "key": "a.jinja"},
+    ("spec", "engine", "lora"): {"adapters": [{"name": "a", "source": "a/b"}]},
+    ("spec", "engine", "lora", "adapters", "[]"): {"name": "a", "source": "a/b"},
+    ("spec", "cache"): {"size": "1Gi"},
     ("spec", "access", "apiKeySecretRef"): {"name": "key", "key": "api-key"},
     ("spec", "engine", "env", "[]"): {"name": "A", "value": "b"},
 }
 """What must stand around a value for it to be judged alone."""
+
+S3 = ("spec", "model", "s3")
+BUCKET = {"spec": {"model": {"source": "s3://bucket/model"}}}
+"""What s3 needs beside it."""
+CLAIM_NAME = ("spec", "cache", "claimName")
+"""Excludes what stands around the rest of the cache."""
 
 PATTERNS: dict[str, tuple[Any, Any]] = {
     "spec.model.revision": ("-rf", "refs/pr/1"),
@@ -33,6 +46,20 @@ PATTERNS: dict[str, tuple[Any, Any]] = {
     "spec.engine.image": ("image; rm -rf /", "registry.example:5000/team/vllm@sha256:00"),
     "spec.engine.quantization": ("fp8 --x", "compressed-tensors"),
     "spec.engine.env.[].name": ("A-B", "NCCL_DEBUG"),
+    "spec.model.architecture": ("gpt2", "Qwen/Qwen3-8B"),
+    "spec.model.s3.credentialsSecretRef.name": ("B", "bucket"),
+    "spec.model.s3.endpoint": ("minio", "https://minio.storage.svc:9000"),
+    "spec.model.s3.region": ("EU", "eu-west-1"),
+    "spec.engine.kvCacheDtype": ("fp8 --x", "fp8_e4m3"),
+    "spec.engine.speculative.method": ("-x", "draft_model"),
+    "spec.engine.speculative.model": ("../x", "hf://a/b"),
+    "spec.engine.toolCallParser": ("--x", "llama3_json"),
+    "spec.engine.reasoningParser": ("a b", "deepseek_r1"),
+    "spec.engine.chatTemplate.name": ("T", "templates"),
+    "spec.engine.chatTemplate.key": ("../x", "qwen3.jinja"),
+    "spec.engine.lora.adapters.[].name": ("a b", "sql"),
+    "spec.cache.claimName": ("Mine", "mine"),
+    "spec.cache.storageClassName": ("Fast", "fast"),
     "spec.gpu.profile": ("H100_80", "h100-80gb"),
 }
 """Field -> (a value that its pattern refuses, one that it accepts)."""
@@ -48,12 +75,54 @@ RULES: list[tuple[str, dict[str, Any], str]] = [
         {"spec": {"model": HUB | {"trustRemoteCode": True, "revision": "main"}}},
         "set revision to a full",
     ),
-    ("revision has no meaning", {"spec": {"model": {"source": "pvc://c/m", "revision": "main"}}}, "remove it"),
+    ("revision has a meaning", {"spec": {"model": {"source": "pvc://c/m", "revision": "main"}}}, "remove it"),
     (
-        "tokenSecretRef has no meaning",
+        "tokenSecretRef has a meaning",
         {"spec": {"model": {"source": "pvc://c/m", "tokenSecretRef": {"name": "a", "key": "b"}}}},
         "remove it",
     ),
+    ("must be hf://ORG/NAME", {"spec": {"model": {"source": "s3://b"}}}, "s3://BUCKET/PATH for a bucket"),
+    ("must be hf://ORG/NAME", {"spec": {"model": {"source": "oci://m#../x"}}}, "oci://IMAGE#PATH"),
+    (
+        "trustRemoteCode runs",
+        {"spec": {"model": {"source": "s3://bucket/m", "trustRemoteCode": True}}},
+        "a bucket cannot be pinned",
+    ),
+    (
+        "trustRemoteCode runs",
+        {"spec": {"model": {"source": "oci://registry.example/m:1", "trustRemoteCode": True}}},
+        "the digest of the image",
+    ),
+    ("s3 has a meaning", {"spec": {"model": HUB | {"s3": {"region": "eu-west-1"}}}}, "remove it"),
+    (
+        "model is missing",
+        {"spec": {"engine": {"speculative": {"method": "eagle3", "numSpeculativeTokens": 2}}}},
+        "only the methods ngram, mtp and suffix",
+    ),
+    (
+        "must be hf://ORG/NAME (or ORG/NAME), or pvc",
+        {"spec": {"engine": {"lora": {"adapters": [{"name": "a", "source": "s3://bucket/a"}]}}}},
+        "or pvc://CLAIM/PATH",
+    ),
+    (
+        "must be 1, 8, 16",
+        {"spec": {"engine": {"lora": {"adapters": [{"name": "a", "source": "a/b"}], "maxRank": 20}}}},
+        "must be 1, 8, 16, 32",
+    ),
+    (
+        "without chunkedPrefill",
+        {"spec": {"engine": {"chunkedPrefill": False, "maxNumBatchedTokens": 2048, "maxModelLen": 4096}}},
+        "at least maxModelLen",
+    ),
+    ("claimName and size", {"spec": {"cache": {"claimName": "c", "size": "1Gi"}}}, "exclude each other"),
+    ("storageClassName needs", {"spec": {"cache": {"storageClassName": "fast"}}}, "needs size"),
+    ("perReplica needs", {"spec": {"cache": {"perReplica": True}}}, "a volume of its own"),
+    (
+        "perReplica needs",
+        {"spec": {"cache": {"perReplica": True, "size": "1Gi", "accessMode": "ReadWriteMany"}}},
+        "no accessMode ReadWriteMany",
+    ),
+    ("must be a quantity above zero", {"spec": {"cache": {"size": "much"}}}, "such as 4, 500m or 16Gi"),
     (
         "maxNumBatchedTokens must be",
         {"spec": {"engine": {"maxNumSeqs": 512, "maxNumBatchedTokens": 256}}},
@@ -115,11 +184,19 @@ ACCEPTED: list[dict[str, Any]] = [
     },
     {"spec": {"model": {"source": "pvc://models"}}},
     {"spec": {"model": {"source": "pvc://models/qwen/3-8b", "trustRemoteCode": True}}},
+    {"spec": {"model": {"source": "s3://models/qwen/qwen3-8b/", "s3": {"endpoint": "http://minio:9000"}}}},
+    {"spec": {"model": {"source": "oci://registry.example:5000/m:1.0#models/qwen3"}}},
+    {"spec": {"model": {"source": "oci://r.example/m@sha256:" + "0" * 64, "trustRemoteCode": True}}},
+    {"spec": {"engine": {"speculative": {"method": "ngram", "numSpeculativeTokens": 4}}}},
+    {"spec": {"engine": {"chunkedPrefill": False, "maxNumBatchedTokens": 4096, "maxModelLen": 4096}}},
+    {"spec": {"engine": {"chunkedPrefill": False, "maxNumBatchedTokens": 1, "maxModelLen": "auto"}}},
+    {"spec": {"cache": {"size": "1Ti", "storageClassName": "fast", "perReplica": True}}},
+    {"spec": {"cache": {"claimName": "mine", "accessMode": "ReadWriteMany"}}},
     {"spec": {"engine": {"maxModelLen": "auto"}}},
     {"spec": {"engine": {"maxModelLen": 1}}},
     {"spec": {"engine": {"maxModelLen": 10485760}}},
     {"spec": {"engine": {"maxNumSeqs": 256, "maxNumBatchedTokens": 256}}},
-    {"spec": {"engine": {"extraArgs": ["--enable-prefix-caching", "--seed", "7", "--compilation-config.mode=3"]}}},
+    {"spec": {"engine": {"extraArgs": ["--async-scheduling", "--seed", "7", "--compilation-config.mode=3"]}}},
     {
         "spec": {
             "engine": {"env": [{"name": "NCCL_DEBUG", "value": "INFO"}, {"name": "VLLM_LOGGING_LEVEL", "value": ""}]}
@@ -156,8 +233,10 @@ def placed(path: tuple[str, ...], value: Any) -> dict[str, Any]:
     for depth in range(len(path) - 1, -1, -1):
         step = path[depth]
         value = [value] if step == "[]" else {step: value}
-        value = merged(BASES.get(path[:depth], {}), value) if isinstance(value, dict) else value
-    result: dict[str, Any] = value
+        base = {} if path == CLAIM_NAME else BASES.get(path[:depth], {})
+        value = merged(base, value) if isinstance(value, dict) else value
+    around: dict[str, Any] = BUCKET if path[: len(S3)] == S3 else {}
+    result: dict[str, Any] = merged(around, value)
     return result
 
 
@@ -191,6 +270,8 @@ def items(path: tuple[str, ...], count: int) -> list[Any]:
     """That many different items of the list at this path."""
     if path[-1] == "env":
         return [{"name": f"A{index}"} for index in range(count)]
+    if path[-1] == "adapters":
+        return [{"name": f"a{index}", "source": "a/b"} for index in range(count)]
     if path[-1] == "extraArgs":
         return [f"--flag-{index}" for index in range(count)]
     return [f"n{index}" for index in range(count)]

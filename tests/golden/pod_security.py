@@ -1,6 +1,7 @@
 """The restricted Pod Security Standard, as far as it speaks of fields: what a pod template breaks of it.
 
-Source: kubernetes.io/docs/concepts/security/pod-security-standards, of which this is the whole restricted list.
+Source: kubernetes.io/docs/concepts/security/pod-security-standards, of which this is the whole restricted list,
+and image volumes, which the API server takes (tests/control_plane/test_sources.py asks it).
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ VOLUMES = {
     "downwardAPI",
     "emptyDir",
     "ephemeral",
+    "image",
     "persistentVolumeClaim",
     "projected",
     "secret",

@@ -47,6 +47,8 @@ class Reason(StrEnum):
     TOO_MANY_GPUS = "TooManyGPUs"
     FLAG_UNKNOWN_TO_ENGINE = "FlagUnknownToEngine"
     DTYPE_UNSUPPORTED_ON_GPU = "DtypeUnsupportedOnGPU"
+    MODEL_SOURCE_UNAVAILABLE = "ModelSourceUnavailable"
+    CACHE_NOT_SHAREABLE = "CacheNotShareable"
     REFUSED_BY_CLUSTER = "RefusedByCluster"
     # ScalingActive
     SCALING = "Scaling"
@@ -83,8 +85,10 @@ SENTENCES: dict[Reason, str] = {
     Reason.FORBIDDEN: "engine.extraArgs or engine.env holds something that a field owns or that is unsafe.",
     Reason.NAME_CONFLICT: "An object of somebody else has the name of a child; it is not taken over.",
     Reason.TOO_MANY_GPUS: "A replica asks for more GPUs than a node of the profile has.",
-    Reason.FLAG_UNKNOWN_TO_ENGINE: "The vLLM in use is older than something that the spec needs.",
+    Reason.FLAG_UNKNOWN_TO_ENGINE: "The vLLM in use does not have a flag that the spec needs.",
     Reason.DTYPE_UNSUPPORTED_ON_GPU: "The profile's GPU cannot compute in engine.dtype.",
+    Reason.MODEL_SOURCE_UNAVAILABLE: "The operator's settings rule out the model's source.",
+    Reason.CACHE_NOT_SHAREABLE: "The cache's volume cannot be mounted by as many replicas as there may be.",
     Reason.REFUSED_BY_CLUSTER: "The API server refuses a child object; the message has its words.",
     Reason.SCALING: "Replicas follow the load.",
     Reason.HELD_MISSING_METRICS: "A ready replica gives no usable metrics: replicas are not taken away.",

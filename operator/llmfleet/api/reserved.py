@@ -21,6 +21,29 @@ OWNED_FLAGS: dict[str, str] = {
     "--max-model-len": "set spec.engine.maxModelLen",
     "--max-num-seqs": "set spec.engine.maxNumSeqs",
     "--max-num-batched-tokens": "set spec.engine.maxNumBatchedTokens",
+    "--kv-cache-dtype": "set spec.engine.kvCacheDtype",
+    "--enable-prefix-caching": "set spec.engine.prefixCaching",
+    "--no-enable-prefix-caching": "set spec.engine.prefixCaching",
+    "--enable-chunked-prefill": "set spec.engine.chunkedPrefill",
+    "--no-enable-chunked-prefill": "set spec.engine.chunkedPrefill",
+    "--speculative-config": "set spec.engine.speculative",
+    "-sc": "set spec.engine.speculative",
+    "--spec-method": "set spec.engine.speculative",
+    "--spec-model": "set spec.engine.speculative",
+    "--spec-tokens": "set spec.engine.speculative",
+    "--tool-call-parser": "set spec.engine.toolCallParser",
+    "--enable-auto-tool-choice": "set spec.engine.toolCallParser",
+    "--no-enable-auto-tool-choice": "set spec.engine.toolCallParser",
+    "--reasoning-parser": "set spec.engine.reasoningParser",
+    "--chat-template": "set spec.engine.chatTemplate",
+    "--enable-lora": "set spec.engine.lora",
+    "--no-enable-lora": "set spec.engine.lora",
+    "--lora-modules": "set spec.engine.lora",
+    "--max-loras": "set spec.engine.lora.maxLoras",
+    "--max-lora-rank": "set spec.engine.lora.maxRank",
+    "--load-format": "set spec.engine.loadFormat",
+    "--pipeline-parallel-size": "set spec.gpu.pipelineParallelSize",
+    "-pp": "set spec.gpu.pipelineParallelSize",
     "--tensor-parallel-size": "set spec.gpu.tensorParallelSize",
     "-tp": "set spec.gpu.tensorParallelSize",
     "--shutdown-timeout": "set spec.drain.timeoutSeconds",
@@ -34,8 +57,6 @@ OWNED_FLAGS: dict[str, str] = {
 """Flag -> what to do instead. A typed field of the spec, or the operator itself, owns each of them."""
 
 PARALLEL_FLAGS: tuple[str, ...] = (
-    "--pipeline-parallel-size",
-    "-pp",
     "--data-parallel-size",
     "-dp",
     "--data-parallel-size-local",
@@ -124,7 +145,7 @@ RESERVED_ENV_PREFIXES: tuple[str, ...] = (
 
 def refused_flags() -> dict[str, str]:
     """Every refused flag, with the rest of the sentence that explains the refusal."""
-    parallel = "it changes how many GPUs a replica needs; set spec.gpu.tensorParallelSize"
+    parallel = "it changes how many GPUs a replica needs; set spec.gpu"
     blinding = "without the engine's statistics neither scaling nor hang detection can work"
     return (
         {flag: f"is owned by a field: {instead}" for flag, instead in OWNED_FLAGS.items()}

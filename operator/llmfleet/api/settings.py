@@ -10,7 +10,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from llmfleet.api.v1alpha1 import DNS_LABEL, ResourcesSpec
+from llmfleet.api.references import DNS_LABEL
+from llmfleet.api.v1alpha1 import ResourcesSpec
 
 
 class SettingsModel(BaseModel):
@@ -33,7 +34,7 @@ class EngineSettings(SettingsModel):
     image_pull_policy: str = Field(default="IfNotPresent", pattern="^(Always|IfNotPresent|Never)$")
     """Pull policy of the engine container."""
     extra_env: dict[str, str] = {}
-    """Environment of every engine, such as HF_ENDPOINT or a proxy."""
+    """Environment of every engine, such as a proxy."""
 
     def allows(self, image: str) -> bool:
         """Whether tenants may run this image."""
@@ -64,7 +65,7 @@ class GpuProfile(SettingsModel):
     compute_capability: Annotated[str, Field(pattern=r"^([0-9]+\.[0-9])?$")] = ""
     """CUDA compute capability, such as 9.0; empty where it has no meaning."""
     gpus_per_node: Annotated[int, Field(ge=1)] = 8
-    """GPUs of one node: the largest tensorParallelSize."""
+    """GPUs of one node: the most that a replica can have."""
     node_selector: dict[str, str] = {}
     """Node labels."""
     tolerations: list[Toleration] = []
@@ -73,6 +74,25 @@ class GpuProfile(SettingsModel):
     """Price of one GPU for one hour, in the reader's currency."""
     resources: ResourcesSpec = ResourcesSpec()
     """CPU, memory and disk of the engine container where the object states none; of the pod, not of each GPU."""
+
+
+class HubSettings(SettingsModel):
+    """How engines reach the Hugging Face hub."""
+
+    endpoint: str = Field(default="", pattern="^(https?://[^ ]+)?$")
+    """URL of a mirror; empty: the hub itself."""
+    offline: bool = False
+    """Engines never ask the hub: models come from their cache, claims, buckets or images."""
+
+
+class ModelSettings(SettingsModel):
+    """Where models may come from."""
+
+    hub: HubSettings = HubSettings()
+    """The Hugging Face hub."""
+    image_volumes: bool = False
+    """The cluster mounts OCI images as volumes (Kubernetes 1.35, or the feature gate ImageVolume before), so that oci://
+    sources can be used."""
 
 
 class ScalingSettings(SettingsModel):
@@ -93,6 +113,8 @@ class Settings(SettingsModel):
 
     engine: EngineSettings = EngineSettings()
     """Engine images."""
+    models: ModelSettings = ModelSettings()
+    """Model sources."""
     gpu_profiles: list[GpuProfile] = []
     """Kinds of GPU."""
     scaling: ScalingSettings = ScalingSettings()

@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from llmfleet.api.conditions import Reason
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import CHILDREN, Cluster
-from llmfleet.controller.errors import ConflictError
+from llmfleet.controller.errors import ConflictError, InvalidError
 from llmfleet.controller.occupancy import Occupancy
 from llmfleet.controller.plan import Manifest, Plan, Step, Template
 from llmfleet.manifests.deployment import (
+    dropped_volumes,
+    has_image_volumes,
     has_template_hash,
     keeping_template,
     template_stands,
@@ -47,10 +50,18 @@ class Applier:
 
     async def _final(self, step: Step, manifest: Manifest) -> Manifest:
         """What is sent: a live Deployment's template is hashed as the server will store it, or kept as it is."""
+        if step.template is Template.RENDERED and (step.uid or has_image_volumes(manifest)):
+            stored = await self.cluster.apply(manifest, uid=step.uid, dry_run=True)
+            if dropped := dropped_volumes(manifest, stored):
+                raise InvalidError(
+                    f"The API server drops the pods' volume {', '.join(dropped)}: this cluster has no image volumes "
+                    "(Kubernetes 1.35, or the feature gate ImageVolume before). Use another spec.model.source; the "
+                    "administrator should turn models.imageVolumes off in the operator's settings.",
+                    reason=Reason.REFUSED_BY_CLUSTER,
+                )
+            return with_template_hash(manifest, stored)
         if not step.uid:
             return with_rendered_hash(manifest) if step.template is Template.RENDERED else manifest
-        if step.template is Template.RENDERED:
-            return with_template_hash(manifest, await self.cluster.apply(manifest, uid=step.uid, dry_run=True))
         if step.template is Template.KEPT:
             live = await self._live(manifest)
             if live is None or not template_stands(manifest, live):

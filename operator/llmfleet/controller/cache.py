@@ -119,6 +119,7 @@ class Cache:
         self.deployments: Shelf[DeploymentView] = Shelf(view_deployment, _own_key)
         self.services: Shelf[ChildView] = Shelf(view_child, _own_key)
         self.budgets: Shelf[ChildView] = Shelf(view_child, _own_key)
+        self.claims: Shelf[ChildView] = Shelf(view_child, _label_key)
         self.pods: Shelf[PodView] = Shelf(view_pod, _label_key)
 
     def shelf(self, plural: str) -> Shelf[Any]:
@@ -128,6 +129,7 @@ class Cache:
             "deployments": self.deployments,
             "services": self.services,
             "poddisruptionbudgets": self.budgets,
+            "persistentvolumeclaims": self.claims,
             "pods": self.pods,
         }
         return shelves[plural]
@@ -142,5 +144,6 @@ class Cache:
             deployment=self.deployments.newest(key),
             service=self.services.newest(key),
             pdb=self.budgets.newest(key),
+            claim=self.claims.newest(key),
             pods=self.pods.all(key),
         )

@@ -70,11 +70,12 @@ LLMS = Resource(f"apis/{GROUP}/{VERSION}", PLURAL, "LLMDeployment")
 DEPLOYMENTS = Resource("apis/apps/v1", "deployments", "Deployment")
 SERVICES = Resource("api/v1", "services", "Service")
 BUDGETS = Resource("apis/policy/v1", "poddisruptionbudgets", "PodDisruptionBudget")
+CLAIMS = Resource("api/v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 PODS = Resource("api/v1", "pods", "Pod")
 EVENTS = Resource("api/v1", "events", "Event")
 
-WATCHED_CHILDREN = (DEPLOYMENTS, SERVICES, BUDGETS, PODS)
-CHILDREN = {resource.kind: resource for resource in (DEPLOYMENTS, SERVICES, BUDGETS)}
+WATCHED_CHILDREN = (DEPLOYMENTS, SERVICES, BUDGETS, CLAIMS, PODS)
+CHILDREN = {resource.kind: resource for resource in (DEPLOYMENTS, SERVICES, BUDGETS, CLAIMS)}
 
 
 async def connect() -> Api:

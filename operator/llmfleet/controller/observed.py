@@ -52,7 +52,7 @@ class ObjectView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildView:
-    """A Service, a PodDisruptionBudget, or the common part of a Deployment."""
+    """A Service, a PodDisruptionBudget, a PersistentVolumeClaim, or the common part of a Deployment."""
 
     uid: str
     version: int
@@ -95,11 +95,18 @@ class Observed:
     deployment: DeploymentView | None = None
     service: ChildView | None = None
     pdb: ChildView | None = None
+    claim: ChildView | None = None
+    """Of the cache."""
     pods: tuple[PodView, ...] = ()
 
     def child(self, kind: str) -> ChildView | None:
         """The child of that kind."""
-        return {"Deployment": self.deployment, "Service": self.service, "PodDisruptionBudget": self.pdb}[kind]
+        return {
+            "Deployment": self.deployment,
+            "Service": self.service,
+            "PodDisruptionBudget": self.pdb,
+            "PersistentVolumeClaim": self.claim,
+        }[kind]
 
 
 def view_object(body: Body, _: ObjectView | None = None) -> ObjectView:
@@ -119,7 +126,7 @@ def view_object(body: Body, _: ObjectView | None = None) -> ObjectView:
 
 
 def view_child(body: Body, _: ChildView | None = None) -> ChildView:
-    """Read a Service or a PodDisruptionBudget."""
+    """Read a Service, a PodDisruptionBudget, or a PersistentVolumeClaim."""
     return ChildView(**_common(body, own_hash(hashing.own_fields(dict(body), FIELD_MANAGER))))
 
 
@@ -153,11 +160,12 @@ def view_deployment(body: Body, known: DeploymentView | None = None) -> Deployme
 def own_hash(own: Body) -> str:
     """Hash of a child's own fields, live or wanted alike, without what the plan compares by itself.
 
-    Empty values do not count: the API server does not store most of them.
+    Empty values do not count: the API server does not store most of them. Nor does the size of a claim, which it
+    writes in its own way; the claim has an annotation for it.
     """
     meta = dict(own.get("metadata") or {})
     annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if k not in HASH_ANNOTATIONS}
-    spec = {k: v for k, v in (own.get("spec") or {}).items() if k not in {"template", "replicas"}}
+    spec = {k: v for k, v in (own.get("spec") or {}).items() if k not in {"template", "replicas", "resources"}}
     kept = {"labels": meta.get("labels"), "owners": meta.get("ownerReferences"), "annotations": annotations}
     return hashing.digest(_without_empty({"meta": kept, "spec": spec}))
 

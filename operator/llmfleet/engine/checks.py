@@ -9,10 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from llmfleet.api.cache import AccessMode
 from llmfleet.api.conditions import Reason
+from llmfleet.api.engine import Dtype
 from llmfleet.api.reserved import RESERVED_ENV_PREFIXES
 from llmfleet.api.settings import GpuProfile, Settings
-from llmfleet.api.v1alpha1 import Dtype, LLMDeployment
+from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.engine import arguments, source
 from llmfleet.engine.flags import FIELDS, SHUTDOWN_TIMEOUT_EXISTS, SHUTDOWN_TIMEOUT_WORKS
 from llmfleet.engine.version import Version, assumed_version, image_of, version_of
@@ -55,7 +57,7 @@ def check(deployment: LLMDeployment, settings: Settings) -> list[Problem]:
 
 
 def source_is_known(deployment: LLMDeployment, _: Settings) -> Problem | None:
-    """The model's source is one of the two forms."""
+    """The model's source is in one of the forms that there are."""
     try:
         source.parse(deployment.spec.model.source)
     except ValueError as error:
@@ -121,13 +123,59 @@ def environment_is_free(deployment: LLMDeployment, _: Settings) -> Problem | Non
 
 def gpus_are_on_one_node(deployment: LLMDeployment, settings: Settings) -> Problem | None:
     """A replica does not ask for more GPUs than a node has."""
-    wanted, profile = deployment.spec.gpu.tensor_parallel_size, _profile(deployment, settings)
+    wanted, profile = deployment.spec.gpu.count, _profile(deployment, settings)
     if profile is None or wanted <= profile.gpus_per_node:
         return None
     return Problem(
         Reason.TOO_MANY_GPUS,
         f"A replica asks for {wanted} GPUs, and a node of the profile {profile.name} has {profile.gpus_per_node}: "
-        f"set spec.gpu.tensorParallelSize to {profile.gpus_per_node} or less, or choose a profile with larger nodes.",
+        "lower spec.gpu.tensorParallelSize (or pipelineParallelSize), or choose a profile with larger nodes.",
+    )
+
+
+def source_is_available(deployment: LLMDeployment, settings: Settings) -> Problem | None:
+    """The settings do not rule the model's source out."""
+    spec = deployment.spec
+    try:
+        model = source.parse(spec.model.source)
+    except ValueError:
+        return None  # `source_is_known` says so
+    if isinstance(model, source.ImageModel) and not settings.models.image_volumes:
+        words = (
+            "An oci:// source needs image volumes (Kubernetes 1.35, or the feature gate ImageVolume before): where the "
+            "cluster has them, the administrator sets models.imageVolumes in the operator's settings; or use another "
+            "source."
+        )
+        return Problem(Reason.MODEL_SOURCE_UNAVAILABLE, words)
+    has_cache = spec.cache.claim_name or (spec.cache.size and not spec.cache.per_replica)
+    if isinstance(model, source.HubModel) and settings.models.hub.offline and not has_cache:
+        words = (
+            f"The operator's settings say models.hub.offline, so {model.repository} cannot be downloaded: use pvc://, "
+            "s3:// or oci:// in spec.model.source, or name a claim that has the model in spec.cache.claimName."
+        )
+        return Problem(Reason.MODEL_SOURCE_UNAVAILABLE, words)
+    return None
+
+
+def cache_is_shareable(deployment: LLMDeployment, _: Settings) -> Problem | None:
+    """One claim serves as many replicas as there may be."""
+    spec = deployment.spec
+    shared = spec.cache.claim_name or (spec.cache.size and not spec.cache.per_replica)
+    if not shared or spec.cache.access_mode is AccessMode.READ_WRITE_MANY:
+        return None
+    most = spec.scaling.max_replicas if spec.scaling else spec.replicas
+    if most > 1:
+        return Problem(
+            Reason.CACHE_NOT_SHAREABLE,
+            f"spec.cache is one volume with the access mode {spec.cache.access_mode}, and there may be {most} replicas "
+            "on different nodes: set spec.cache.accessMode to ReadWriteMany (on storage that has it), or "
+            "spec.cache.perReplica to true, or keep to one replica.",
+        )
+    if spec.rollout.max_surge == 0:
+        return None
+    return _warning(
+        f"spec.cache is one volume with the access mode {spec.cache.access_mode}, so a new replica on another node "
+        "cannot start before the old one is gone: set spec.rollout to maxSurge 0 and maxUnavailable 1."
     )
 
 
@@ -221,6 +269,8 @@ CHECKS: tuple[Check, ...] = (
     arguments_are_free,
     environment_is_free,
     gpus_are_on_one_node,
+    source_is_available,
+    cache_is_shareable,
     engine_knows_the_flags,
     gpu_computes_the_dtype,
     memory_has_room,

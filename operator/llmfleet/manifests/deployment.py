@@ -76,9 +76,25 @@ def with_rendered_hash(rendered: dict[str, Any]) -> dict[str, Any]:
     return _with(rendered, template_hash=digest(template), template=template)
 
 
+def has_image_volumes(rendered: dict[str, Any]) -> bool:
+    """Whether the pods mount images: a cluster without image volumes drops such a volume without a word."""
+    return any("image" in volume for volume in _volumes(rendered))
+
+
+def dropped_volumes(rendered: dict[str, Any], stored: dict[str, Any]) -> list[str]:
+    """Names of the volumes that the API server did not take."""
+    kept = {volume["name"] for volume in _volumes(stored)}
+    return [volume["name"] for volume in _volumes(rendered) if volume["name"] not in kept]
+
+
 def has_template_hash(live: dict[str, Any]) -> bool:
     """Whether the hash on a live Deployment is that of our part of its template."""
     return bool(live["metadata"].get("annotations", {}).get(TEMPLATE_HASH) == own_template_hash(live))
+
+
+def _volumes(deployment: dict[str, Any]) -> list[dict[str, Any]]:
+    volumes: list[dict[str, Any]] = deployment["spec"]["template"]["spec"].get("volumes", [])
+    return volumes
 
 
 def _with(rendered: dict[str, Any], *, template_hash: str, template: dict[str, Any]) -> dict[str, Any]:

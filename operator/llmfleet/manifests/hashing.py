@@ -20,8 +20,8 @@ from llmfleet.manifests.names import FIELD_MANAGER
 Fields = Mapping[str, Any]
 """A node of fieldsV1: `f:NAME`, `k:{"key": ...}`, `v:VALUE`, `i:INDEX` -> the fields below; `.` is the node itself."""
 
-NOT_INPUTS = {"replicas", "scaling"}
-"""Fields of the spec that change how many pods there are, never what a pod is."""
+NOT_INPUTS: dict[str, Any] = {"replicas": True, "scaling": True, "model": {"architecture"}}
+"""Fields of the spec that change how many pods there are, or what is planned for them, never what a pod is."""
 
 
 def inputs_hash(deployment: LLMDeployment, settings: Settings) -> str:
@@ -29,6 +29,7 @@ def inputs_hash(deployment: LLMDeployment, settings: Settings) -> str:
 
     Values that equal their default are left out, so that a field added by a later operator changes no hash.
     """
+    hub = settings.models.hub.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     profile = settings.profile(deployment.spec.gpu.profile)
     image = image_of(deployment.spec, settings)
     used = {"resource_name", "node_selector", "tolerations", "resources"}
@@ -42,6 +43,7 @@ def inputs_hash(deployment: LLMDeployment, settings: Settings) -> str:
             "pullPolicy": settings.engine.image_pull_policy,
             "env": settings.engine.extra_env,
         }
+        | ({"hub": hub} if hub else {})
     )
 
 

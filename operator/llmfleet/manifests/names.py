@@ -9,8 +9,14 @@ PREFIX = "llmfleet.io/"
 DEPLOYMENT_LABEL = f"{PREFIX}deployment"
 INPUTS_HASH = f"{PREFIX}inputs-hash"
 TEMPLATE_HASH = f"{PREFIX}template-hash"
+CACHE_SIZE = f"{PREFIX}cache-size"
 ENGINE_CONTAINER = "engine"
 PORT_NAME = "http"
+
+
+def cache_claim(name: str) -> str:
+    """Name of the claim that is made for an object's cache."""
+    return f"{name}-cache"
 
 
 def metadata(deployment: LLMDeployment) -> dict[str, Any]:

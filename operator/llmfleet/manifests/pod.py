@@ -50,7 +50,7 @@ def _pod_spec(deployment: LLMDeployment, settings: Settings, profile: GpuProfile
         },
         "topologySpreadConstraints": [_spread(deployment.metadata.name)],
         "containers": [_container(deployment, settings, profile)],
-        "volumes": [volume for volume, _ in volumes.pairs(deployment.spec)],
+        "volumes": [volume for volume, _ in volumes.pairs(deployment)],
     }
     if profile.node_selector:
         spec["nodeSelector"] = profile.node_selector
@@ -87,7 +87,7 @@ def _container(deployment: LLMDeployment, settings: Settings, profile: GpuProfil
         },
         # The engine writes no termination message: its last lines of log stand in for one.
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [mount for _, mount in volumes.pairs(spec)],
+        "volumeMounts": [mount for _, mount in volumes.pairs(deployment)],
     }
 
 

@@ -22,7 +22,12 @@ def image(version: str, **engine: Any) -> dict[str, Any]:
 
 
 ERRORS: list[tuple[str, dict[str, Any], Reason, str]] = [
-    ("source", {"source": "gpt2"}, Reason.NOT_READABLE, "neither hf://ORG/NAME nor pvc://CLAIM/PATH: correct it"),
+    (
+        "source",
+        {"source": "gpt2"},
+        Reason.NOT_READABLE,
+        "none of hf://ORG/NAME, pvc://CLAIM/PATH, s3://BUCKET/PATH and oci://IMAGE#PATH: correct it",
+    ),
     (
         "profile",
         {"gpu": {"profile": "a100"}},
@@ -55,7 +60,7 @@ ERRORS: list[tuple[str, dict[str, Any], Reason, str]] = [
         Reason.FORBIDDEN,
         "spec.engine.extraArgs: --tensor-par is read as --tensor-parallel-size",
     ),
-    ("pickle", {"engine": {"extraArgs": ["--load-format", "pt"]}}, Reason.FORBIDDEN, "use safetensors"),
+    ("pickle", {"engine": {"extraArgs": ["--load-format", "pt"]}}, Reason.FORBIDDEN, "set spec.engine.loadFormat"),
     (
         "environment",
         {"engine": {"env": [{"name": "A"}, {"name": "LD_PRELOAD"}, {"name": "HF_HOME"}]}},
@@ -66,7 +71,26 @@ ERRORS: list[tuple[str, dict[str, Any], Reason, str]] = [
         "GPUs",
         {"gpu": {"profile": "t4", "tensorParallelSize": 8}},
         Reason.TOO_MANY_GPUS,
-        "asks for 8 GPUs, and a node of the profile t4 has 4: set spec.gpu.tensorParallelSize to 4 or less",
+        "asks for 8 GPUs, and a node of the profile t4 has 4: lower spec.gpu.tensorParallelSize",
+    ),
+    (
+        "stages",
+        {"gpu": {"profile": "t4", "tensorParallelSize": 2, "pipelineParallelSize": 4}},
+        Reason.TOO_MANY_GPUS,
+        "asks for 8 GPUs, and a node of the profile t4 has 4",
+    ),
+    ("image volume", {"source": "oci://registry.example/m:1"}, Reason.MODEL_SOURCE_UNAVAILABLE, "models.imageVolumes"),
+    (
+        "cache of one node",
+        {"cache": {"size": "10Gi"}, "scaling": {"maxReplicas": 4}},
+        Reason.CACHE_NOT_SHAREABLE,
+        "the access mode ReadWriteOnce, and there may be 4 replicas on different nodes: set spec.cache.accessMode to",
+    ),
+    (
+        "named cache of one node",
+        {"cache": {"claimName": "mine"}, "replicas": 2},
+        Reason.CACHE_NOT_SHAREABLE,
+        "there may be 2 replicas",
     ),
     (
         "flag of a newer version",

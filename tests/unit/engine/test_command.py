@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from llmfleet.api.reserved import BLINDING_FLAGS, OWNED_FLAGS, refused_flags
 from llmfleet.engine.command import argv, literal
-from llmfleet.engine.flags import EXACT_ALLOWED, FIELDS, HOUSEKEEPING, REFUSED_VALUES
+from llmfleet.engine.flags import EXACT_ALLOWED, FIELDS, HOUSEKEEPING
 from llmfleet.engine.version import Version
 from tests.unit.engine.objects import COMMIT, deployment
 
@@ -73,15 +73,31 @@ def test_every_field_in_a_fixed_order() -> None:
         ("hf://Qwen/Qwen3-8B", "Qwen/Qwen3-8B"),
         ("pvc://claim", "/model"),
         ("pvc://claim/a/b.c", "/model/a/b.c"),
+        ("s3://bucket/models/qwen3/", "s3://bucket/models/qwen3"),
+        ("oci://registry.example:5000/m@sha256:00", "/model"),
+        ("oci://registry.example/m:1#models/qwen3", "/model/models/qwen3"),
     ],
 )
 def test_the_model_argument(source: str, argument: str) -> None:
     assert line(source=source)[2] == argument
 
 
-@pytest.mark.parametrize("source", ["gpt2", "s3://bucket/x", "pvc://claim/../x", "--model/x", "hf://a/b/c", "a/b\n"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "gpt2",
+        "s3://bucket",
+        "s3://b/../x",
+        "oci://",
+        "oci://a#/x",
+        "pvc://claim/../x",
+        "--model/x",
+        "hf://a/b/c",
+        "a/b\n",
+    ],
+)
 def test_an_unknown_source_is_an_error(source: str) -> None:
-    with pytest.raises(ValueError, match="neither hf://ORG/NAME nor pvc://CLAIM/PATH"):
+    with pytest.raises(ValueError, match="none of hf://ORG/NAME, pvc://CLAIM/PATH"):
         line(source=source)
 
 
@@ -105,7 +121,7 @@ def test_auto_model_length_goes_to_versions_that_have_it() -> None:
 
 
 def test_vllm_knows_every_flag_that_is_used_or_refused() -> None:
-    used = {flag.name for flag in (*FIELDS, *HOUSEKEEPING)} | EXACT_ALLOWED | REFUSED_VALUES.keys()
+    used = {flag.name for flag in (*FIELDS, *HOUSEKEEPING)} | EXACT_ALLOWED
     assert used | {"--served-model-name"} <= KNOWN
     assert refused_flags().keys() - KNOWN <= set(BLINDING_FLAGS)  # of which one is the other's opposite
 

@@ -85,13 +85,13 @@ def test_a_secret_wins_over_every_value() -> None:
 
 @pytest.mark.parametrize(("gpus", "size"), [(1, None), (2, "2Gi"), (8, "8Gi")])
 def test_shared_memory_grows_with_the_workers(gpus: int, size: str | None) -> None:
-    volumes = [v for v, _ in pairs(deployment(gpu={"tensorParallelSize": gpus}).spec)]
+    volumes = [v for v, _ in pairs(deployment(gpu={"tensorParallelSize": gpus}))]
     sizes = [v["emptyDir"]["sizeLimit"] for v in volumes if v["name"] == "shm"]
     assert sizes == ([size] if size else [])
 
 
 def test_every_volume_is_mounted_under_its_name() -> None:
-    found = pairs(deployment(source="pvc://claim/a", gpu={"tensorParallelSize": 2}).spec)
+    found = pairs(deployment(source="pvc://claim/a", gpu={"tensorParallelSize": 2}))
     assert all(volume["name"] == mount["name"] for volume, mount in found)
     assert len({mount["mountPath"] for _, mount in found}) == 4
 

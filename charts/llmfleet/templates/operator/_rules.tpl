@@ -20,7 +20,7 @@ with their owner. It reads no Secret, and executes nothing.
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch]
 - apiGroups: [""]
-  resources: [services]
+  resources: [services, persistentvolumeclaims]
   verbs: [get, list, watch, create, patch]
 - apiGroups: [""]   # patch: controller.kubernetes.io/pod-deletion-cost, so that the idlest pod goes first
   resources: [pods]
