@@ -18,12 +18,12 @@ from llmfleet.engine.attention import (
     groups,
     heads,
     latent,
-    layers,
     linear,
 )
 from llmfleet.engine.config_json import Keys
 from llmfleet.engine.experts import Experts, experts
 from llmfleet.engine.families import FAMILIES, FAMILIES_OF_SECTIONS, Family
+from llmfleet.engine.layer_kinds import layers
 from llmfleet.engine.parameters import Parameters, Shape, count
 from llmfleet.engine.quantization import Quantization, quantization
 from llmfleet.engine.vision import vision

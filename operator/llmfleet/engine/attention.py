@@ -1,17 +1,22 @@
 """What each layer of a model keeps per request: keys and values of everything, of a window, or one state.
 
-Part of `architecture.py`; the planner sizes the KV cache from the groups. Rules as in vLLM 0.32 (`config/model.py`,
-`models/llama4.py`, `models/gpt_oss.py`) and in the models' own configurations in transformers.
+Part of `architecture.py`; the planner sizes the KV cache from the groups. As in vLLM 0.32
+(`transformers_utils/model_arch_config_convertor.py`, `v1/kv_cache_interface.py`).
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from llmfleet.engine.config_json import TOKENS_LIMIT, Keys
-from llmfleet.engine.families import Family
+from llmfleet.engine.config_json import Keys
 
-LAYERS_LIMIT = 2000
+LAYERS_LIMIT = 1000
 """No model has so many layers (the deepest of the table has 126)."""
+
+
+CACHED_LATENT = frozenset(
+    {"deepseek_v2", "deepseek_v3", "deepseek_v32", "glm4_moe_lite", "kimi_k2", "longcat_flash", "pangu_ultra_moe"}
+)
+"""Types of models with latent attention whose latent vector vLLM caches; for others it caches the whole heads."""
 
 
 class AttentionKind(StrEnum):
@@ -51,6 +56,8 @@ class Latent:
     v_head_dim: int
     q_lora_rank: int | None
     """None: queries are projected directly."""
+    cached: bool
+    """vLLM caches the vector, not the heads that are made of it."""
 
     @property
     def cached_size(self) -> int:
@@ -115,8 +122,8 @@ def heads(keys: Keys, latent: Latent | None) -> Heads:
     size = keys.maybe_integer("head_dim") or keys.integer("hidden_size") // queries
     if not size:
         raise ValueError(
-            f"hidden_size is smaller than num_attention_heads ({queries}), so a head has no size: correct one of them, "
-            "or give head_dim."
+            f"hidden_size is smaller than num_attention_heads ({queries}), so a head has no size: give head_dim, or "
+            "correct one."
         )
     kv_heads = keys.integer("num_key_value_heads", "num_kv_heads", "n_head_kv", default=queries)
     if kv_heads > queries or queries % kv_heads:
@@ -127,7 +134,7 @@ def heads(keys: Keys, latent: Latent | None) -> Heads:
 
 
 def latent(keys: Keys) -> Latent | None:
-    """The sizes of latent attention, or None."""
+    """The sizes of latent attention (MLA), or None."""
     if not keys.has("kv_lora_rank"):
         return None
     return Latent(
@@ -136,12 +143,13 @@ def latent(keys: Keys) -> Latent | None:
         qk_nope_head_dim=keys.integer("qk_nope_head_dim"),
         v_head_dim=keys.integer("v_head_dim"),
         q_lora_rank=keys.maybe_integer("q_lora_rank"),
+        cached=keys.text("model_type") in CACHED_LATENT,
     )
 
 
 def linear(keys: Keys) -> Linear | None:
     """The sizes of linear layers, or None."""
-    if not keys.has("linear_num_value_heads"):
+    if not keys.has("linear_num_value_heads") and not keys.has("full_attention_interval"):
         return None
     return Linear(
         key_heads=keys.integer("linear_num_key_heads"),
@@ -155,89 +163,34 @@ def linear(keys: Keys) -> Linear | None:
 
 Layer = tuple[AttentionKind, int | None]
 """What a layer keeps, and its window in tokens."""
-_FULL: Layer = (AttentionKind.FULL, None)
-_LINEAR: Layer = (AttentionKind.LINEAR, None)
-
-
-def layers(keys: Keys, family: Family, *, count: int, context: int | None) -> tuple[Layer, ...]:
-    """Kind and window of every layer. A window that holds the whole context is none."""
-    if named := keys.texts("layer_types"):
-        found = _named(named, keys, count)
-    elif keys.has("attention_chunk_size"):
-        found = _chunked(keys, count)
-    elif keys.has("full_attention_interval"):
-        every = keys.integer("full_attention_interval")
-        found = [_FULL if (i + 1) % every == 0 else _LINEAR for i in range(count)]
-    else:
-        found = _windowed(keys, family, count)
-    return tuple(_FULL if window and context and window >= context else (kind, window) for kind, window in found)
-
-
-def _named(named: tuple[str, ...], keys: Keys, count: int) -> list[Layer]:
-    if len(named) < count:
-        raise ValueError(
-            f"layer_types names {len(named)} layers, and num_hidden_layers is {count}: correct one of them."
-        )
-    return [_layer(name, keys) for name in named[:count]]
-
-
-def _layer(name: str, keys: Keys) -> Layer:
-    match name:
-        case "full_attention" | "attention":
-            return _FULL
-        case "sliding_attention":
-            return AttentionKind.SLIDING, keys.integer("sliding_window", most=TOKENS_LIMIT)
-        case "chunked_attention":
-            return AttentionKind.CHUNKED, keys.integer("attention_chunk_size", most=TOKENS_LIMIT)
-        case "linear_attention" if keys.has("linear_num_value_heads"):
-            return _LINEAR
-        case _:
-            raise ValueError(
-                f"layer_types has layers of the kind {name[:40]!r}, whose memory is not known: a plan cannot be made "
-                "for this model; start it once and read its log."
-            )
-
-
-def _chunked(keys: Keys, count: int) -> list[Layer]:
-    """Llama 4: layers without rotary embedding see everything, the others their chunk."""
-    chunk = keys.integer("attention_chunk_size", most=TOKENS_LIMIT)
-    every = keys.integer("no_rope_layer_interval", default=4)
-    rotary = keys.integers("no_rope_layers") or tuple(int((i + 1) % every != 0) for i in range(count))
-    if len(rotary) < count:
-        raise ValueError(
-            f"no_rope_layers has {len(rotary)} entries, and num_hidden_layers is {count}: correct one of them."
-        )
-    return [(AttentionKind.CHUNKED, chunk) if rotary[i] else _FULL for i in range(count)]
-
-
-def _windowed(keys: Keys, family: Family, count: int) -> list[Layer]:
-    """A window for all layers, for those of a pattern, or from one layer on."""
-    window = keys.maybe_integer("sliding_window", least=0, most=TOKENS_LIMIT)
-    if not window or not keys.flag("use_sliding_window", default=True):
-        return [_FULL] * count
-    sliding = (AttentionKind.SLIDING, window)
-    every = keys.maybe_integer("sliding_window_pattern", "_sliding_window_pattern") or family.full_every
-    if every:
-        return [_FULL if (i + 1) % every == 0 else sliding for i in range(count)]
-    first = 0
-    if keys.has("use_sliding_window"):
-        first = keys.maybe_integer("max_window_layers", least=0) or 0
-    return [sliding if i >= first else _FULL for i in range(count)]
 
 
 def groups(
     found: tuple[Layer, ...], *, heads: Heads, latent: Latent | None, linear: Linear | None, dtype_bytes: int
 ) -> tuple[AttentionGroup, ...]:
     """Layers of one kind together, in the order of their first layer."""
+    cached = (heads.kv_heads, heads.size, heads.value_size)
+    if latent:
+        # vLLM pads values to the size of keys where it caches the heads.
+        cached = (1, latent.cached_size, 0) if latent.cached else (heads.kv_heads, heads.size, heads.size)
+    states = linear.state_bytes(dtype_bytes) if linear else 0
     return tuple(
-        AttentionGroup(
-            kind=kind,
-            window=window,
-            positions=tuple(i for i, layer in enumerate(found) if layer == (kind, window)),
-            kv_heads=0 if kind is AttentionKind.LINEAR else 1 if latent else heads.kv_heads,
-            head_size=0 if kind is AttentionKind.LINEAR else latent.cached_size if latent else heads.size,
-            value_head_size=0 if kind is AttentionKind.LINEAR or latent else heads.value_size,
-            state_bytes=linear.state_bytes(dtype_bytes) if linear and kind is AttentionKind.LINEAR else 0,
-        )
+        _group(kind, window, tuple(i for i, layer in enumerate(found) if layer == (kind, window)), cached, states)
         for kind, window in dict.fromkeys(found)
+    )
+
+
+def _group(
+    kind: AttentionKind, window: int | None, positions: tuple[int, ...], cached: tuple[int, int, int], states: int
+) -> AttentionGroup:
+    is_linear = kind is AttentionKind.LINEAR
+    kv_heads, head_size, value_head_size = (0, 0, 0) if is_linear else cached
+    return AttentionGroup(
+        kind=kind,
+        positions=positions,
+        kv_heads=kv_heads,
+        head_size=head_size,
+        value_head_size=value_head_size,
+        window=window,
+        state_bytes=states if is_linear else 0,
     )

@@ -5,7 +5,6 @@ becomes a ValueError whose sentence names the key and says what to do.
 """
 
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any, TypeVar
 
 COUNT_LIMIT = 10**6
@@ -14,6 +13,10 @@ TOKENS_LIMIT = 10**9
 """No model has a context of so many tokens."""
 ITEMS_LIMIT = 10_000
 """No list of layers or modules is longer."""
+_SHOWN = 60
+"""Characters of a wrong value that a sentence shows."""
+_BITS_SHOWN = 128
+"""Larger numbers are not written out."""
 _Item = TypeVar("_Item", str, int)
 
 
@@ -66,7 +69,7 @@ class Keys:
         value = self._find(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise self._wrong(name, value, "a number")
         if not least <= value <= most:
             raise self._wrong(name, value, f"between {least:g} and {most:g}")
@@ -134,8 +137,11 @@ class Keys:
         return f"{self._section}.{name}" if self._section else name
 
     def _wrong(self, name: str, value: object, wanted: str) -> ValueError:
-        shown = repr(value)
-        shown = shown if len(shown) <= 60 else f"{shown[:57]}..."  # noqa: PLR2004
+        if isinstance(value, int) and value.bit_length() > _BITS_SHOWN:
+            shown = f"a number of {value.bit_length()} bits"
+        else:
+            shown = repr(value)
+        shown = shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 3]}..."
         return ValueError(
             f"{self._path(name)} is {shown}, and must be {wanted}: correct it, or take the config.json of the hub."
         )

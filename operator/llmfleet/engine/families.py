@@ -54,6 +54,7 @@ class Family:
 
 _QWEN_BIAS = {"attention_bias": True}
 _QWEN3 = Family(qk_norm=QkNorm.HEAD)
+_QWEN_LINEAR = Family(qk_norm=QkNorm.HEAD, gated_queries=True)
 _DEEPSEEK_V3 = Family(router_bias=True)
 
 FAMILIES: Mapping[str, Family] = MappingProxyType(
@@ -67,8 +68,6 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "cohere2": Family(defaults={"tie_word_embeddings": True}, norms=1, full_every=4),
         "deepseek_v2": Family(),
         "deepseek_v3": _DEEPSEEK_V3,
-        "deepseek_v32": _DEEPSEEK_V3,
-        "exaone": Family(),
         "gemma": Family(defaults={"tie_word_embeddings": True, "head_dim": 256}),
         "gemma2": Family(defaults={"tie_word_embeddings": True, "head_dim": 256}, norms=4, full_every=2),
         "gemma3_text": Family(
@@ -87,6 +86,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         ),
         "glm": Family(defaults={"attention_bias": True}, output_bias=False),
         "glm4": Family(defaults={"attention_bias": True}, output_bias=False, norms=4),
+        "glm4_moe_lite": _DEEPSEEK_V3,
         "glm4_moe": Family(output_bias=False, qk_norm=QkNorm.HEAD, qk_norm_key="use_qk_norm", router_bias=True),
         "gpt_oss": Family(defaults={"attention_bias": True}, sinks=True, full_every=2, experts_bias=True),
         "granite": Family(),
@@ -94,11 +94,11 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "kimi_k2": _DEEPSEEK_V3,
         "llama": Family(),
         "llama4_text": Family(),
-        "ministral": Family(),
+        "ministral3": Family(),
         "mistral": Family(),
         "mixtral": Family(),
-        "olmo": Family(norms=0),
         "olmo2": Family(qk_norm=QkNorm.WIDE),
+        "olmo3": Family(qk_norm=QkNorm.WIDE),
         "phi3": Family(),
         "phimoe": Family(norm_bias=True),
         "qwen2": Family(defaults=_QWEN_BIAS, output_bias=False),
@@ -107,7 +107,9 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
         "qwen2_5_vl": Family(defaults=_QWEN_BIAS, output_bias=False),
         "qwen3": _QWEN3,
         "qwen3_moe": _QWEN3,
-        "qwen3_next": Family(qk_norm=QkNorm.HEAD, gated_queries=True),
+        "qwen3_5_moe_text": _QWEN_LINEAR,
+        "qwen3_5_text": _QWEN_LINEAR,
+        "qwen3_next": _QWEN_LINEAR,
         "qwen3_vl_text": _QWEN3,
         "qwen3_vl_moe_text": _QWEN3,
         "smollm3": Family(),

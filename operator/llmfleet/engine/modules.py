@@ -4,12 +4,17 @@ Writers name exceptions as module names, as globs, or as regular expressions tha
 use is understood (names, `.*`, `*` and the end of a name): a regular expression of a stranger is not run.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 _PREFIXES = ("model.language_model.", "language_model.model.", "language_model.", "model.")
-_BEYOND = frozenset("[](){}|?+^$\\*")
-"""Signs that would be left in a pattern that is not understood."""
+_BEYOND = frozenset("[](){}|?+^$\\*:")
+"""Signs of a pattern; what is left of them when a pattern is read is not understood."""
+_PATTERNS_LIMIT = 100
+"""More patterns (not names) are not read; checkpoints have a handful."""
+
+_ONE_LAYER = re.compile(r"layers(\.|\\\.)\d")
 
 _ATTENTION = ("self_attn.q_proj", "self_attn.o_proj")
 _SPELLINGS: dict[str, tuple[tuple[str, ...], ...]] = {
@@ -46,14 +51,10 @@ class _Pattern:
     """Pieces that must stand in a name in this order."""
 
     pieces: tuple[str, ...]
-    whole: bool
-    """The pieces are whole components of a dotted name."""
     anchored: bool
     """The last piece ends the name."""
 
     def matches(self, name: str) -> bool:
-        if self.whole:
-            return f".{self.pieces[0]}." in f".{name}."
         start = 0
         for piece in self.pieces:
             found = name.find(piece, start)
@@ -67,52 +68,73 @@ class _Pattern:
 class Ignored:
     """The exceptions of a checkpoint."""
 
+    names: frozenset[str]
+    """Names of modules; everything in them is an exception too."""
     patterns: tuple[_Pattern, ...]
     unread: tuple[str, ...]
     """Exceptions in a form that is not understood."""
+    by_layer: bool
+    """Some exceptions are of single layers, so that layers differ."""
 
     @classmethod
     def of(cls, written: Sequence[str]) -> "Ignored":
         """Exceptions as config.json lists them."""
-        read = [(_pattern(text), text) for text in written]
+        names = frozenset(_without_prefix(text) for text in written if not _BEYOND & set(text))
+        others = [text for text in dict.fromkeys(written) if _BEYOND & set(text)]
+        read = [(_pattern(text), text) for text in others[:_PATTERNS_LIMIT]]
         return cls(
+            names=names,
             patterns=tuple(pattern for pattern, _ in read if pattern),
-            unread=tuple(text for pattern, text in read if pattern is None),
+            unread=(*(text for pattern, text in read if pattern is None), *others[_PATTERNS_LIMIT:]),
+            by_layer=any(_ONE_LAYER.search(text) for text in written),
         )
 
     def has(self, *names: str) -> bool:
         """One of the spellings of a module is an exception."""
-        return any(pattern.matches(name) for pattern in self.patterns for name in names)
+        return any(
+            not self.names.isdisjoint(_parts(name)) or any(pattern.matches(name) for pattern in self.patterns)
+            for name in names
+        )
+
+
+def _parts(name: str) -> list[str]:
+    """Every run of whole components of a dotted name."""
+    words = name.split(".")
+    return [".".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, len(words) + 1)]
+
+
+def _without_prefix(name: str) -> str:
+    for prefix in _PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
 
 
 def _pattern(text: str) -> _Pattern | None:
     body = text.removeprefix("re:")
-    regular = body != text
-    if regular:
+    if body != text:
         anchored = body.endswith("$")
         body = body.removeprefix("^").removesuffix("$").replace("\\.", ".").replace("\\d+", "*").replace(".*", "*")
     else:
-        anchored = "*" in body and not body.endswith("*")
-    for prefix in _PREFIXES:
-        body = body.removeprefix(prefix)
-    pieces = tuple(piece for piece in body.split("*") if piece)
+        anchored = not body.endswith("*")
+    pieces = tuple(piece for piece in _without_prefix(body).split("*") if piece)
     if not pieces or any(_BEYOND & set(piece) for piece in pieces):
         return None
-    return _Pattern(pieces, whole=not regular and "*" not in body, anchored=anchored)
+    return _Pattern(pieces, anchored=anchored)
 
 
 def quantized_shares(ignored: Ignored, *, layers: int, experts_only: bool) -> dict[str, float]:
     """For each part of the model that is quantized, the share of its modules that is."""
+    looked_at = layers if ignored.by_layer else 1
     shares: dict[str, float] = {}
     for part, modules in _SPELLINGS.items():
         if experts_only and part != "routed_experts":
             continue
         kept = sum(
             ignored.has(*(f"layers.{layer}.{spelling}" for spelling in spellings))
-            for layer in range(layers)
+            for layer in range(looked_at)
             for spellings in modules
         )
-        shares[part] = 1 - kept / (layers * len(modules))
+        shares[part] = 1 - kept / (looked_at * len(modules))
     if not experts_only and not ignored.has(*_VISION_MODULES):
         shares["vision"] = 1.0
     return {part: share for part, share in shares.items() if share}

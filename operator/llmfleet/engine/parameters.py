@@ -127,7 +127,7 @@ def _small(shape: Shape) -> int:
         in_layers += shape.linear_layers * (
             linear.channels * linear.kernel + 2 * linear.value_heads + linear.value_size
         )
-    return in_layers + (norm if family.norms else 0) + _mlp_biases(shape) + _router(shape) + _lm_head_bias(shape)
+    return in_layers + norm + _mlp_biases(shape) + _router(shape) + _lm_head_bias(shape)
 
 
 def _biases(shape: Shape) -> int:

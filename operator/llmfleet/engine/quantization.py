@@ -135,13 +135,17 @@ def _bitsandbytes(keys: Keys) -> Scheme:
 
 
 def _integers(keys: Keys) -> Scheme | None:
-    """AWQ, GPTQ and their kin: bits and a group size (-1: a whole row)."""
+    """AWQ, GPTQ and their kin; group size -1 is a whole row. GPTQ stores zero points of symmetric weights, too."""
     bits = keys.maybe_integer("bits", "w_bit", most=WORD_BITS)
     if bits is None:
         return None
     group = keys.maybe_integer("group_size", "q_group_size", least=-1) or -1
-    zero_points = keys.flag("zero_point", default=not keys.flag("sym", default=False))
-    return Scheme(bits=bits, floating=False, group_size=group if group > 0 else None, zero_points=zero_points)
+    return Scheme(
+        bits=bits,
+        floating=False,
+        group_size=group if group > 0 else None,
+        zero_points=keys.flag("zero_point", default=True),
+    )
 
 
 def _compressed_tensors(keys: Keys) -> Scheme | None:
