@@ -15,7 +15,7 @@ from llmfleet.api.engine import Dtype
 from llmfleet.api.reserved import RESERVED_ENV_PREFIXES
 from llmfleet.api.settings import GpuProfile, Settings
 from llmfleet.api.v1alpha1 import LLMDeployment
-from llmfleet.engine import arguments, source
+from llmfleet.engine import arguments, known_flags, source
 from llmfleet.engine.flags import FIELDS, SHUTDOWN_TIMEOUT_EXISTS, SHUTDOWN_TIMEOUT_WORKS
 from llmfleet.engine.version import Version, assumed_version, image_of, version_of
 
@@ -193,6 +193,21 @@ def engine_knows_the_flags(deployment: LLMDeployment, settings: Settings) -> Pro
     )
 
 
+def engine_knows_the_arguments(deployment: LLMDeployment, settings: Settings) -> Problem | None:
+    """The vLLM in use has every flag among the extra arguments; an error only where its version is known."""
+    image = image_of(deployment.spec, settings)
+    known = version_of(image, settings)
+    version = known or assumed_version(image, settings)
+    unknown = list(known_flags.unknown(deployment.spec.engine.extra_args, version))
+    if not unknown:
+        return None
+    words = (
+        f"spec.engine.extraArgs: {'; '.join(unknown)}; {image} is {'' if known else 'taken for '}vLLM {version}, and "
+        "the engine ends at once over a flag that it does not know: correct or remove it, or take another image."
+    )
+    return Problem(Reason.FLAG_UNKNOWN_TO_ENGINE, words) if known else _warning(words)
+
+
 def gpu_computes_the_dtype(deployment: LLMDeployment, settings: Settings) -> Problem | None:
     """The GPU has bfloat16 where the spec asks for it."""
     profile = _profile(deployment, settings)
@@ -272,6 +287,7 @@ CHECKS: tuple[Check, ...] = (
     source_is_available,
     cache_is_shareable,
     engine_knows_the_flags,
+    engine_knows_the_arguments,
     gpu_computes_the_dtype,
     memory_has_room,
     version_is_known,

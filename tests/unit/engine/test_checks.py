@@ -99,6 +99,12 @@ ERRORS: list[tuple[str, dict[str, Any], Reason, str]] = [
         "spec.engine.maxModelLen: auto needs vLLM 0.14.0 or newer, and vllm/vllm-openai:v0.13.0 is vLLM 0.13.0",
     ),
     (
+        "argument of a newer version",
+        {"engine": image("0.26.0", extraArgs=["--seed=7", "--max-num-queued-reqs=9"])},
+        Reason.FLAG_UNKNOWN_TO_ENGINE,
+        "--max-num-queued-reqs needs vLLM 0.29.0 or newer; vllm/vllm-openai:v0.26.0 is vLLM 0.26.0",
+    ),
+    (
         "bfloat16",
         {"gpu": {"profile": "t4"}, "engine": {"dtype": "bfloat16"}},
         Reason.DTYPE_UNSUPPORTED_ON_GPU,
