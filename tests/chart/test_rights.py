@@ -19,7 +19,7 @@ RIGHTS = {
     ("policy", "poddisruptionbudgets"): CHILD,
     ("", "services"): CHILD,
     ("", "persistentvolumeclaims"): CHILD,
-    ("", "pods"): {"list", "watch", "patch"},
+    ("", "pods"): {"list", "watch", "patch", "delete"},
     ("", "events"): {"create"},
 }
 """Everything, where LLMDeployments are served."""
@@ -45,6 +45,8 @@ FORBIDDEN_RESOURCES = {
     "llmdeployments/finalizers",
 }
 FORBIDDEN_VERBS = {"bind", "escalate", "impersonate", "delete", "deletecollection"}
+DELETED = {"apiGroups": [""], "resources": ["pods"]}
+"""What the operator may delete: pods whose engine hangs."""
 
 Rule = dict[str, Any]
 
@@ -54,7 +56,8 @@ def dangers(rule: Rule) -> Iterator[str]:
     words = {*rule.get("apiGroups", ()), *rule.get("resources", ()), *rule["verbs"]}
     yield from (f"wildcard {word}" for word in words if "*" in word)
     yield from (f"resource {name}" for name in rule.get("resources", ()) if name in FORBIDDEN_RESOURCES)
-    yield from (f"verb {verb}" for verb in rule["verbs"] if verb in FORBIDDEN_VERBS)
+    own = {"delete"} if {key: rule.get(key) for key in DELETED} == DELETED else set()
+    yield from (f"verb {verb}" for verb in rule["verbs"] if verb in FORBIDDEN_VERBS - own)
     if "nonResourceURLs" in rule:
         yield "nonResourceURLs"
 
@@ -87,6 +90,9 @@ def test_no_rendering_grants_anything_dangerous(case: str) -> None:
         ({"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]}, "wildcard *"),
         ({"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["create"]}, "resource pods/exec"),
         ({"apiGroups": [""], "resources": ["users"], "verbs": ["impersonate"]}, "verb impersonate"),
+        ({"apiGroups": [""], "resources": ["pods"], "verbs": ["deletecollection"]}, "verb deletecollection"),
+        ({"apiGroups": [""], "resources": ["pods", "services"], "verbs": ["delete"]}, "verb delete"),
+        ({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["delete"]}, "verb delete"),
         ({"nonResourceURLs": ["/metrics"], "verbs": ["get"]}, "nonResourceURLs"),
     ],
 )
@@ -119,6 +125,13 @@ def test_the_rights_are_these_and_no_others(case: str, places: list[tuple[str, s
             "verbs": ["get", "update"],
         },
     ]
+
+
+def test_pods_are_not_deleted_where_hangs_are_only_told() -> None:
+    """Least rights: who turns replacing off takes the right away with it."""
+    off = values("defaults") | {"settings": {"hangs": {"replacementsPerHour": 0}}}
+    (role,) = (m for m in manifests(off) if m["kind"] == "ClusterRole")
+    assert allowed(role)["", "pods"] == {"list", "watch", "patch"}
 
 
 def test_what_the_operator_watches_and_applies_is_granted() -> None:

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     STARTING = "Starting"
     ROLLING_OUT = "RollingOut"
     DEGRADED = "Degraded"
+    ENGINE_HUNG = "EngineHung"
     INVALID = "Invalid"
     SUSPENDED = "Suspended"
     # Available
@@ -67,6 +68,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.STARTING: "Replicas are starting; none of an earlier spec is involved.",
     Reason.ROLLING_OUT: "A changed spec is on its way; replicas of the earlier one still serve.",
     Reason.DEGRADED: "Fewer replicas answer than wanted.",
+    Reason.ENGINE_HUNG: "A replica has requests in flight and makes no engine step, although its health check passes.",
     Reason.INVALID: "The spec cannot be applied; SpecValid says why. What ran before still runs.",
     Reason.SUSPENDED: "spec.suspend is true: there are no pods.",
     Reason.MINIMUM_READY: "At least one replica answers requests.",

@@ -108,6 +108,19 @@ class ScalingSettings(SettingsModel):
     """Age in seconds from which a replica's metrics no longer count."""
 
 
+class HangSettings(SettingsModel):
+    """Engines that hang: requests in flight, and no step."""
+
+    grace_seconds: Annotated[float, Field(gt=0)] = 120
+    """Seconds without an engine step, with requests in flight, from which an engine is suspected; or twice the longest
+    prefill, if that is longer."""
+    replacements_per_hour: Annotated[int, Field(ge=0, le=5)] = 3
+    """Most pods of one LLMDeployment that are replaced in an hour because their engine hangs; 0: none, hangs are only
+    told."""
+    cluster_replacements_per_hour: Annotated[int, Field(ge=0, le=1000)] = 10
+    """The same for all LLMDeployments together."""
+
+
 class Settings(SettingsModel):
     """The whole file."""
 
@@ -119,6 +132,8 @@ class Settings(SettingsModel):
     """Kinds of GPU."""
     scaling: ScalingSettings = ScalingSettings()
     """The autoscaler's periods."""
+    hangs: HangSettings = HangSettings()
+    """Engines that hang."""
 
     @model_validator(mode="after")
     def _profiles_are_told_apart(self) -> Self:

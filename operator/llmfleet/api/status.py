@@ -93,6 +93,19 @@ class EngineStatus(ApiModel):
     """Seconds from container start to Ready of the replica that became ready last."""
 
 
+class ReplacementRecord(ApiModel):
+    """One replica that the operator replaced by itself."""
+
+    time: Time
+    """When its pod was deleted."""
+    pod: Annotated[str, Field(max_length=253)]
+    """Name of the pod."""
+    reason: Annotated[str, Field(max_length=64)]
+    """One word of the closed list of reasons."""
+    message: Text = ""
+    """The sentence with the numbers."""
+
+
 class LLMDeploymentStatus(ApiModel):
     """What was seen of the fleet."""
 
@@ -120,3 +133,5 @@ class LLMDeploymentStatus(ApiModel):
     """The autoscaler's view."""
     engine: EngineStatus | None = None
     """The engines' view."""
+    replacements: Annotated[tuple[ReplacementRecord, ...], Field(max_length=5), ATOMIC] = ()
+    """The last replicas that were replaced because their engine hung, newest first."""

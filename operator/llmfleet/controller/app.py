@@ -38,6 +38,7 @@ from llmfleet.controller.startups import Startups
 from llmfleet.controller.watches import Watches
 from llmfleet.manifests.names import DEPLOYMENT_LABEL
 from llmfleet.scaling.clock import SystemClock
+from llmfleet.scaling.guard import HangGuard
 from llmfleet.scaling.loop import ScalingLoop
 from llmfleet.scaling.metrics import ScalingMetrics
 from llmfleet.scaling.scrape import Scraper
@@ -172,15 +173,24 @@ class App:
 
     async def _scale(self) -> None:
         await self.leader.elected.wait()
-        clock, options = SystemClock(), self.settings.scaling
+        clock, options, series = SystemClock(), self.settings.scaling, ScalingMetrics(REGISTRY)
+        actuator = ClusterActuator(self.cluster)
+        guard = HangGuard(
+            actuator=actuator,
+            clock=clock,
+            metrics=series,
+            settings=self.settings.hangs,
+            is_leader=self.leader.may_write,
+        )
         async with Scraper(timeout_seconds=options.scrape_timeout_seconds, monotonic=clock.monotonic) as scraper:
             await ScalingLoop(
                 directory=CachedDirectory(self.cache, self.reconciler),
-                actuator=ClusterActuator(self.cluster),
+                actuator=actuator,
                 scraper=scraper,
                 settings=options,
+                guard=guard,
                 clock=clock,
-                metrics=ScalingMetrics(REGISTRY),
+                metrics=series,
                 is_leader=self.leader.may_write,
                 on_report=Reporter(self.cache, self.reconciler, self.queue),
             ).run()

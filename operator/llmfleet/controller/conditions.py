@@ -35,6 +35,8 @@ class Scene:
     problems: tuple[Problem, ...] = ()
     delayed: str = ""
     """Why the spec could not be applied this time, though it may be the next."""
+    hung: tuple[str, ...] = ()
+    """A sentence for each replica whose engine hangs and that stays."""
     scaling: Judgement
 
     @property
@@ -94,6 +96,8 @@ def _ready(scene: Scene, held: Hold | None) -> Judgement:
         return Judgement(ConditionType.READY, "False", Reason.INVALID, scene.error.message)
     if scene.suspended:
         return Judgement(ConditionType.READY, "False", Reason.SUSPENDED, "spec.suspend is true: there are no replicas")
+    if scene.hung:
+        return Judgement(ConditionType.READY, "False", Reason.ENGINE_HUNG, "; ".join(scene.hung))
     if scene.is_served:
         return Judgement(ConditionType.READY, "True", Reason.AVAILABLE, scene.count)
     if scene.has_earlier and not scene.is_rolled_out:
@@ -105,10 +109,12 @@ def _ready(scene: Scene, held: Hold | None) -> Judgement:
 
 def _available(scene: Scene) -> Judgement:
     """At least one replica answers."""
-    if scene.ready:
-        words = "1 replica answers" if scene.ready == 1 else f"{scene.ready} replicas answer"
+    answering = scene.ready - len(scene.hung)
+    if answering > 0:
+        words = "1 replica answers" if answering == 1 else f"{answering} replicas answer"
         return Judgement(ConditionType.AVAILABLE, "True", Reason.MINIMUM_READY, words)
-    return Judgement(ConditionType.AVAILABLE, "False", Reason.NONE_READY, "no replica answers")
+    words = "no replica answers: their engines hang" if scene.hung else "no replica answers"
+    return Judgement(ConditionType.AVAILABLE, "False", Reason.NONE_READY, words)
 
 
 def _progressing(scene: Scene, held: Hold | None) -> Judgement:

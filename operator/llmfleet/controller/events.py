@@ -10,6 +10,7 @@ _WATCHED = (ConditionType.READY, ConditionType.PROGRESSING, ConditionType.SPEC_V
 _WARNINGS = frozenset(
     {
         Reason.DEGRADED,
+        Reason.ENGINE_HUNG,
         Reason.STUCK,
         Reason.UNSCHEDULABLE,
         Reason.VALID_WITH_WARNINGS,
@@ -50,7 +51,7 @@ class EventDraft(NamedTuple):
 def transitions(old: LLMDeploymentStatus, new: LLMDeploymentStatus) -> list[EventDraft]:
     """What happened between two statuses."""
     drafts = [draft for kind in _WATCHED if (draft := _transition(old, new, kind))]
-    return [*drafts, *_scalings(old, new)]
+    return [*drafts, *_scalings(old, new), *_replacements(old, new)]
 
 
 def _transition(old: LLMDeploymentStatus, new: LLMDeploymentStatus, kind: ConditionType) -> EventDraft | None:
@@ -76,3 +77,9 @@ def _scalings(old: LLMDeploymentStatus, new: LLMDeploymentStatus) -> list[EventD
         )
         for change in reversed(changes)
     ]
+
+
+def _replacements(old: LLMDeploymentStatus, new: LLMDeploymentStatus) -> list[EventDraft]:
+    """One Event for each replica that was replaced since."""
+    changes = [record for record in new.replacements if record not in old.replacements]
+    return [EventDraft("Warning", record.reason, record.message) for record in reversed(changes)]

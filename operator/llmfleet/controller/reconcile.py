@@ -21,9 +21,10 @@ from llmfleet.controller.queue import Key
 from llmfleet.controller.recorder import Recorder
 from llmfleet.controller.settings import explain
 from llmfleet.controller.startups import Startups
-from llmfleet.controller.status import Findings, ScalingReport
+from llmfleet.controller.status import Findings
 from llmfleet.engine.checks import Problem, Severity, check
 from llmfleet.manifests.children import children
+from llmfleet.scaling.report import Report
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +56,8 @@ class Reconciler:
     settings: Settings
     recorder: Recorder
     startups: Startups
-    reports: dict[Key, ScalingReport] = field(default_factory=dict)
-    """What the autoscaler said last; it writes here."""
+    reports: dict[Key, Report] = field(default_factory=dict)
+    """What the scaling loop said last; it writes here."""
     visited: set[Key] = field(default_factory=set)
     """Objects over which at least one pass went: all caches were filled before."""
     _known: dict[Key, Known] = field(default_factory=dict)
@@ -142,7 +143,7 @@ class Reconciler:
         old = status.previous_of(observed)
         is_unknown = old.engine is None or old.engine.startup_seconds is None
         startup = self.startups.note(key, observed.pods, of_any_age=is_unknown)
-        findings = replace(findings, scaling=self.reports.get(key), startup_seconds=startup)
+        findings = replace(findings, report=self.reports.get(key), startup_seconds=startup)
         new = status.build(findings, self.settings, now=time.time())
         if new == old:
             return

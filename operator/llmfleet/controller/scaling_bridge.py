@@ -1,69 +1,88 @@
-"""What the autoscaler asks of the controller: who there is (from the caches), its two writes, and where reports go."""
+"""What the autoscaler asks of the controller: who there is (from the caches), its writes, and where reports go."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from llmfleet.api.conditions import Reason
-from llmfleet.api.status import ScalingStatus
-from llmfleet.api.v1alpha1 import PORT, ScalingSpec
+from llmfleet.api.status import ReplacementRecord, ScalingStatus
+from llmfleet.api.v1alpha1 import PORT, LLMDeploymentSpec
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ConflictError, GoneError
-from llmfleet.controller.observed import ObjectView, Observed
+from llmfleet.controller.observed import ObjectView, Observed, seconds
 from llmfleet.controller.pods import PodView
 from llmfleet.controller.queue import Key, WorkQueue
 from llmfleet.controller.reconcile import Reconciler
-from llmfleet.controller.status import ScalingReport
+from llmfleet.manifests.drain import WITHDRAWAL_SECONDS
 from llmfleet.scaling.config import ScalingConfig
-from llmfleet.scaling.loop import Report
-from llmfleet.scaling.ports import Conflict, ObjectRef, PodRef, ScaledObject
+from llmfleet.scaling.ports import Conflict, EngineFacts, ObjectRef, PodRef, Replacement, WatchedObject
+from llmfleet.scaling.report import Report
 from llmfleet.scaling.state import Change
 
 QUOTA = "exceeded quota"
 """How the API server words a refusal by a ResourceQuota."""
+HUNG_GRACE_SECONDS = WITHDRAWAL_SECONDS + 5
+"""Grace of a pod whose engine hangs. Its requests are lost, so the time to drain would only keep its GPUs from the next
+pod; but it must leave the Service before its connections break. Never 0: then the API server forgets the pod while it
+may still hold GPUs and volumes."""
+
+
+class Wish(NamedTuple):
+    """What one generation of a spec asks of the loop."""
+
+    config: ScalingConfig | None
+    facts: EngineFacts
 
 
 @dataclass
 class CachedDirectory:
-    """The objects that have `spec.scaling`, once a pass went over them: then nothing of them is still missing."""
+    """All objects that can be read, once a pass went over them: then nothing of them is still missing."""
 
     cache: Cache
     reconciler: Reconciler
-    _configs: dict[Key, tuple[str, int, ScalingConfig | None]] = field(default_factory=dict)
+    _wishes: dict[Key, tuple[str, int, Wish | None]] = field(default_factory=dict)
 
-    def objects(self) -> Iterator[ScaledObject]:
+    def objects(self) -> Iterator[WatchedObject]:
         """One entry for each."""
-        self._configs = {key: value for key, value in self._configs.items() if key in self.cache.objects.items}
+        self._wishes = {key: value for key, value in self._wishes.items() if key in self.cache.objects.items}
         for key in list(self.cache.objects.items):
             observed = self.cache.observe(key) if key in self.reconciler.visited else None
-            config = self._config(key, observed.target) if observed else None
-            if observed and config and not observed.target.deleting:
-                yield _scaled(observed, config)
+            wish = self._wish(key, observed.target) if observed else None
+            if observed and wish and not observed.target.deleting:
+                yield _watched(observed, wish)
 
-    def _config(self, key: Key, target: ObjectView) -> ScalingConfig | None:
-        """The targets, worked out once for each generation; None without scaling, or if it cannot be read."""
-        uid, generation, config = self._configs.get(key, ("", 0, None))
+    def _wish(self, key: Key, target: ObjectView) -> Wish | None:
+        """Worked out once for each generation; None if the spec cannot be read."""
+        uid, generation, wish = self._wishes.get(key, ("", 0, None))
         if (uid, generation) != (target.uid, target.generation):
-            config = _read(target)
-            self._configs[key] = (target.uid, target.generation, config)
-        return config
+            wish = _read(target)
+            self._wishes[key] = (target.uid, target.generation, wish)
+        return wish
 
 
-def _read(target: ObjectView) -> ScalingConfig | None:
+def _read(target: ObjectView) -> Wish | None:
     try:
-        return ScalingConfig.from_spec(ScalingSpec.model_validate(target.spec["scaling"]))
-    except (KeyError, ValidationError):
+        spec = LLMDeploymentSpec.model_validate(target.spec)
+    except ValidationError:
         return None
+    length = spec.engine.max_model_len
+    facts = EngineFacts(
+        max_model_len=length if isinstance(length, int) else None,
+        startup_timeout=spec.startup.timeout_seconds,
+    )
+    return Wish(ScalingConfig.from_spec(spec.scaling) if spec.scaling else None, facts)
 
 
-def _scaled(observed: Observed, config: ScalingConfig) -> ScaledObject:
+def _watched(observed: Observed, wish: Wish) -> WatchedObject:
     target, failure = observed.target, observed.deployment.failure if observed.deployment else ""
-    return ScaledObject(
+    return WatchedObject(
         ref=ObjectRef(target.namespace, target.name, target.uid),
-        config=config,
+        config=wish.config,
+        facts=wish.facts,
         replicas=target.spec.get("replicas", 1),
         resource_version=str(target.version),
         pods=tuple(_pod(pod) for pod in observed.pods if not pod.finished),
@@ -71,6 +90,7 @@ def _scaled(observed: Observed, config: ScalingConfig) -> ScaledObject:
         suspended=bool(target.spec.get("suspend")),
         quota_exceeded=failure if QUOTA in failure else "",
         history=tuple(_history(target)),
+        replaced=tuple(_replaced(target)),
     )
 
 
@@ -86,6 +106,7 @@ def _pod(pod: PodView) -> PodRef:
         created_at=pod.created_at,
         started_at=pod.started_at or None,
         deletion_cost=pod.deletion_cost,
+        resource_version=str(pod.version),
     )
 
 
@@ -97,6 +118,16 @@ def _history(target: ObjectView) -> Iterator[Change]:
         return
     for change in stored.history:
         yield Change(change.time, change.from_, change.to, change.reason, change.message)
+
+
+def _replaced(target: ObjectView) -> Iterator[Replacement]:
+    """The replacements that the stored status tells of: so the caps hold over a restart of the operator."""
+    for stored in target.status.get("replacements") or []:
+        try:
+            record = ReplacementRecord.model_validate(stored)
+            yield Replacement(seconds(record.time), record.pod, record.message)
+        except ValueError:
+            return
 
 
 @dataclass
@@ -126,6 +157,19 @@ class ClusterActuator:
         except (GoneError, ConflictError):
             return
 
+    async def replace(self, ref: ObjectRef, pod: PodRef) -> None:
+        """Delete a pod whose engine hangs.
+
+        Raises:
+            Conflict: the pod has changed since, or is gone.
+        """
+        try:
+            await self.cluster.delete_pod(
+                ref.namespace, pod.name, uid=pod.uid, version=pod.resource_version, grace=HUNG_GRACE_SECONDS
+            )
+        except (GoneError, ConflictError) as error:
+            raise Conflict(str(error)) from error
+
 
 @dataclass
 class Reporter:
@@ -140,6 +184,5 @@ class Reporter:
         key = (ref.namespace, ref.name)
         target = self.cache.objects.newest(key)
         if target is not None and target.uid == ref.uid:
-            tokens = report.decision.totals.kv_cache_tokens
-            self.reconciler.reports[key] = ScalingReport(status=report.status, kv_cache_tokens=tokens)
+            self.reconciler.reports[key] = report
             self.queue.add(key)

@@ -8,25 +8,17 @@ from dataclasses import dataclass
 
 from llmfleet.api.conditions import ConditionType, Reason
 from llmfleet.api.settings import Settings
-from llmfleet.api.status import Condition, EngineStatus, LLMDeploymentStatus, ScalingStatus
+from llmfleet.api.status import Condition, EngineStatus, LLMDeploymentStatus, ReplacementRecord, ScalingStatus
 from llmfleet.api.v1alpha1 import PORT, LLMDeployment
 from llmfleet.controller.conditions import Judgement, Scene, judge, merge
 from llmfleet.controller.observed import Observed, rfc3339
 from llmfleet.engine.checks import Problem
 from llmfleet.engine.version import image_of, version_of
 from llmfleet.manifests.names import selector_text
+from llmfleet.scaling.report import Report
 
 FOLLOWING = frozenset({Reason.SCALING, Reason.AT_MAXIMUM})
 """Reasons with which ScalingActive is True."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScalingReport:
-    """What the autoscaler last said of one object."""
-
-    status: ScalingStatus
-    kv_cache_tokens: int | None = None
-    """Capacity of one replica's KV cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +30,8 @@ class Findings:
     """None if the stored object cannot be read."""
     problems: tuple[Problem, ...] = ()
     delayed: str = ""
-    scaling: ScalingReport | None = None
+    report: Report | None = None
+    """What the scaling loop said last."""
     startup_seconds: int | None = None
 
 
@@ -70,6 +63,7 @@ def build(findings: Findings, settings: Settings, *, now: float) -> LLMDeploymen
         suspended=bool(deployment and deployment.spec.suspend),
         problems=findings.problems,
         delayed=findings.delayed,
+        hung=findings.report.hung if findings.report else (),
         scaling=_scaling_active(findings, previous),
     )
     return LLMDeploymentStatus(
@@ -85,6 +79,7 @@ def build(findings: Findings, settings: Settings, *, now: float) -> LLMDeploymen
         conditions=merge(previous.conditions, judge(scene), generation=generation, now=rfc3339(now)),
         scaling=scaling,
         engine=_engine(findings, previous, settings),
+        replacements=_replacements(findings, previous),
     )
 
 
@@ -110,7 +105,12 @@ def _scaling(findings: Findings, previous: LLMDeploymentStatus) -> ScalingStatus
     """The autoscaler's view; the stored one until it has decided."""
     if not _is_scaled(findings):
         return None
-    return findings.scaling.status if findings.scaling else previous.scaling
+    return _decided(findings) or previous.scaling
+
+
+def _decided(findings: Findings) -> ScalingStatus | None:
+    """What the autoscaler decided; None until it has."""
+    return findings.report.scaling if findings.report else None
 
 
 def _scaling_active(findings: Findings, previous: LLMDeploymentStatus) -> Judgement:
@@ -118,13 +118,23 @@ def _scaling_active(findings: Findings, previous: LLMDeploymentStatus) -> Judgem
     kind = ConditionType.SCALING_ACTIVE
     if not _is_scaled(findings):
         return Judgement(kind, "False", Reason.DISABLED, "spec.scaling is absent, or the object is suspended")
-    if findings.scaling:
-        reason = Reason(findings.scaling.status.reason)
-        return Judgement(kind, "True" if reason in FOLLOWING else "False", reason, findings.scaling.status.message)
+    if decided := _decided(findings):
+        reason = Reason(decided.reason)
+        return Judgement(kind, "True" if reason in FOLLOWING else "False", reason, decided.message)
     old = condition(previous, kind)
     if old is not None and old.reason != Reason.DISABLED:
         return Judgement(kind, old.status, Reason(old.reason), old.message)
     return Judgement(kind, "Unknown", Reason.HELD_AFTER_RESTART, "the autoscaler has not decided yet")
+
+
+def _replacements(findings: Findings, previous: LLMDeploymentStatus) -> tuple[ReplacementRecord, ...]:
+    """Hung replicas that were replaced; those that are stored until the loop has spoken."""
+    if findings.report is None:
+        return previous.replacements
+    return tuple(
+        ReplacementRecord(time=rfc3339(one.at), pod=one.pod, reason=Reason.ENGINE_HUNG, message=one.message)
+        for one in findings.report.replaced
+    )
 
 
 def _kv_cache_usage(scaling: ScalingStatus | None) -> str | None:
@@ -147,7 +157,7 @@ def _engine(findings: Findings, previous: LLMDeploymentStatus, settings: Setting
     if findings.deployment is not None:
         found = version_of(image_of(findings.deployment.spec, settings), settings)
         version = str(found) if found else None
-    tokens = findings.scaling.kv_cache_tokens if findings.scaling else None
+    tokens = findings.report.kv_cache_tokens if findings.report else None
     engine = EngineStatus(
         version=version,
         kv_cache_tokens=old.kv_cache_tokens if tokens is None else tokens,

@@ -28,9 +28,12 @@ STEP_TOKENS = ("vllm:iteration_tokens_total_sum",)
 FINISHED = ("vllm:request_success_total", "vllm:request_success")
 CACHE_CONFIG = "vllm:cache_config_info"
 PROCESS_START = ("process_start_time_seconds",)
+PROCESS_CPU = ("process_cpu_seconds_total",)
 
 _COUNTERS = (PREEMPTIONS, PROMPT_TOKENS, GENERATION_TOKENS, PREFIX_CACHE_HITS, STEPS, STEP_TOKENS, FINISHED)
-WANTED = frozenset({WAITING_BY_REASON, CACHE_CONFIG}.union(KV_USAGE, RUNNING, WAITING, PROCESS_START, *_COUNTERS))
+WANTED = frozenset(
+    {WAITING_BY_REASON, CACHE_CONFIG}.union(KV_USAGE, RUNNING, WAITING, PROCESS_START, PROCESS_CPU, *_COUNTERS)
+)
 """Every name that is read; all other lines are passed over."""
 
 MAX_SERIES = 4096
@@ -85,6 +88,9 @@ class EngineMetrics:
     """KV-cache tokens of all engines together, as vLLM 0.24 and later state them."""
     process_start: float | None = None
     """Unix time of the process's start, seconds."""
+    process_cpu: float | None = None
+    """CPU seconds that the API server has used: moves with each look, whatever the engine does. Absent with several
+    API servers."""
     malformed: int = 0
     """Lines of wanted names that could not be read."""
 
@@ -128,6 +134,7 @@ def parse(page: str) -> EngineMetrics:
         block_size=block_size,
         kv_size_tokens=size,
         process_start=_total(_first(series, PROCESS_START)),
+        process_cpu=_total(_first(series, PROCESS_CPU)),
         malformed=malformed,
     )
 

@@ -1,10 +1,10 @@
 """One loop for all objects: look at every engine, decide for every object, write what changed.
 
-Last station of the autoscaler, and the only one with a clock and other parties (all given: Directory, Actuator,
-Scraper, Clock). Looks and writes are tasks of their own, at most one under way for each pod and each object, so a slow
-pod or a slow write delays nobody; an object that fails is logged, counted and tried again in the next cycle. Only the
-leader looks and decides; who becomes leader begins with an empty memory, and so takes no replicas away for one
-scale-down delay.
+Last station of the autoscaler, and with `guard` the only one with a clock and other parties (all given: Directory,
+Actuator, Scraper, Clock). Engines of objects that are not scaled are watched too, for hangs and for what users see.
+Looks and writes are tasks of their own, at most one under way for each pod and each object, so a slow pod or a slow
+write delays nobody; an object that fails is logged, counted and tried again in the next cycle. Only the leader looks
+and decides; who becomes leader begins with an empty memory, and so takes no replicas away for one scale-down delay.
 
 After a write the object is left alone until its change has come back through the watch: deciding on the old number
 would take our own writing for somebody else's.
@@ -17,13 +17,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from llmfleet.api.settings import ScalingSettings
-from llmfleet.api.status import ScalingStatus
 from llmfleet.scaling.clock import Clock, rfc3339
+from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet
+from llmfleet.scaling.guard import HangGuard
 from llmfleet.scaling.memory import ObjectMemory, PodMemory
 from llmfleet.scaling.metrics import ScalingMetrics
 from llmfleet.scaling.policy import Decision, decide, written
-from llmfleet.scaling.ports import Actuator, Conflict, Directory, ObjectRef, PodRef, ScaledObject
+from llmfleet.scaling.ports import Actuator, Conflict, Directory, ObjectRef, PodRef, WatchedObject
+from llmfleet.scaling.report import Report, capacity
 from llmfleet.scaling.scrape import ErrorKind, ScrapeError
 from llmfleet.scaling.signals import Sample, observe
 from llmfleet.scaling.state import State
@@ -38,14 +40,6 @@ ANSWER_SHARE = 0.2
 """Share of the scrape period by which decisions come after looks, so that they see this cycle's answers."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What the status reporter is told."""
-
-    status: ScalingStatus
-    decision: Decision
 
 
 class Looks(Protocol):
@@ -64,6 +58,7 @@ class ScalingLoop:
     actuator: Actuator
     scraper: Looks
     settings: ScalingSettings
+    guard: HangGuard
     clock: Clock
     metrics: ScalingMetrics
     is_leader: Callable[[], bool]
@@ -100,12 +95,12 @@ class ScalingLoop:
         """Start a look at each ready pod that is not being looked at."""
         if not self.is_leader():
             return
-        for scaled in self.directory.objects():
-            memory = self._memory(scaled)
-            memory.keep(scaled.pods)
-            for pod in scaled.pods:
-                if pod.ready and pod.ip and not pod.terminating and not scaled.suspended:
-                    self._start_look(tasks, scaled.ref, pod, memory)
+        for watched in self.directory.objects():
+            memory = self._memory(watched)
+            memory.keep(watched.pods)
+            for pod in watched.pods:
+                if pod.ready and pod.ip and not pod.terminating and not watched.suspended:
+                    self._start_look(tasks, watched.ref, pod, memory)
             await asyncio.sleep(0)  # others' turn: a thousand objects are a long loop
 
     def _start_look(self, tasks: asyncio.TaskGroup, ref: ObjectRef, pod: PodRef, memory: ObjectMemory) -> None:
@@ -136,41 +131,57 @@ class ScalingLoop:
             self._forget(list(self._objects))
             return
         seen = set()
-        for scaled in self.directory.objects():
-            seen.add(scaled.ref)
+        for watched in self.directory.objects():
+            seen.add(watched.ref)
             try:
-                self._decide(tasks, scaled)
+                self._decide(tasks, watched)
             except Exception:  # noqa: BLE001 (one bad object never harms the others)
-                _log.exception("scaling: deciding on %s/%s failed", scaled.ref.namespace, scaled.ref.name)
+                _log.exception("scaling: deciding on %s/%s failed", watched.ref.namespace, watched.ref.name)
                 self.metrics.errors.labels("decide").inc()
             await asyncio.sleep(0)
         self._forget([ref for ref in self._objects if ref not in seen])
 
-    def _decide(self, tasks: asyncio.TaskGroup, scaled: ScaledObject) -> None:
-        memory, now = self._memory(scaled), self.clock.monotonic()
-        if memory.writing or memory.awaits_echo(scaled.resource_version, now):
-            return
-        fleet = memory.fleet(scaled, now=now, stale_after=self.settings.stale_after_seconds)
-        decision, memory.state = decide(scaled.config, fleet, memory.state, now)
-        holding = sum(not pod.unschedulable for pod in scaled.pods)
+    def _decide(self, tasks: asyncio.TaskGroup, watched: WatchedObject) -> None:
+        memory, now = self._memory(watched), self.clock.monotonic()
+        fleet = memory.fleet(watched, now=now, stale_after=self.settings.stale_after_seconds)
+        self.guard.watch(tasks, watched, fleet, memory.hangs)
+        self.metrics.seen(watched.ref, fleet.totals)
+        memory.kv_cache_tokens = capacity(memory.kv_cache_tokens, fleet.totals.kv_cache_tokens)
+        if watched.config is None:
+            memory.rest()
+        elif not (memory.writing or memory.awaits_echo(watched.resource_version, now)):
+            self._scale(tasks, watched, watched.config, fleet, memory)
+        self._tell(watched.ref, memory)
+
+    def _scale(
+        self,
+        tasks: asyncio.TaskGroup,
+        watched: WatchedObject,
+        config: ScalingConfig,
+        fleet: Fleet,
+        memory: ObjectMemory,
+    ) -> None:
+        now = self.clock.monotonic()
+        decision, memory.state = decide(config, fleet, memory.state, now)
+        holding = sum(not pod.unschedulable for pod in watched.pods)
         elapsed = now - memory.decided_at if memory.decided_at is not None else 0.0
         memory.decided_at = now
-        self.metrics.decided(scaled.ref, decision, pod_seconds=holding * elapsed)
+        self.metrics.decided(watched.ref, decision, pod_seconds=holding * elapsed)
         if decision.write:
             memory.writing = True
-            tasks.create_task(self._write(scaled, fleet, decision, memory))
+            tasks.create_task(self._write(watched, fleet, decision, memory))
         else:
-            self._publish(scaled.ref, decision, memory)
+            self._publish(decision, memory)
 
-    async def _write(self, scaled: ScaledObject, fleet: Fleet, decision: Decision, memory: ObjectMemory) -> None:
+    async def _write(self, watched: WatchedObject, fleet: Fleet, decision: Decision, memory: ObjectMemory) -> None:
         """Mark who should go, then change the number: the other order would leave the choice to chance."""
-        ref = scaled.ref
+        ref = watched.ref
         try:
             async with asyncio.timeout(WRITE_SECONDS):
-                await self._mark_victims(scaled, fleet, decision)
+                await self._mark_victims(watched, fleet, decision)
                 if not self.is_leader():
                     return
-                await self.actuator.set_replicas(ref, decision.wanted, resource_version=scaled.resource_version)
+                await self.actuator.set_replicas(ref, decision.wanted, resource_version=watched.resource_version)
         except Conflict:
             _log.info("scaling: %s/%s changed meanwhile; deciding anew", ref.namespace, ref.name)
             self.metrics.errors.labels("conflict").inc()
@@ -180,31 +191,42 @@ class ScalingLoop:
         else:
             _log.info("scaling: %s/%s %s", ref.namespace, ref.name, decision.message)
             memory.state = written(memory.state, decision, rfc3339(self.clock.wall()))
-            memory.echo_of, memory.echo_until = scaled.resource_version, self.clock.monotonic() + ECHO_SECONDS
+            memory.echo_of, memory.echo_until = watched.resource_version, self.clock.monotonic() + ECHO_SECONDS
         finally:
             memory.writing = False
-            self._publish(ref, decision, memory)
+            self._publish(decision, memory)
+            self._tell(ref, memory)
 
-    async def _mark_victims(self, scaled: ScaledObject, fleet: Fleet, decision: Decision) -> None:
+    async def _mark_victims(self, watched: WatchedObject, fleet: Fleet, decision: Decision) -> None:
         if decision.wanted >= decision.current:
             return
         costs = deletion_costs(fleet.replicas, wanted=decision.wanted)
         if costs:
-            pods = {pod: costs[pod.name] for pod in scaled.pods if pod.name in costs}
-            await self.actuator.set_deletion_costs(scaled.ref, pods)
+            pods = {pod: costs[pod.name] for pod in watched.pods if pod.name in costs}
+            await self.actuator.set_deletion_costs(watched.ref, pods)
 
-    def _publish(self, ref: ObjectRef, decision: Decision, memory: ObjectMemory) -> None:
+    def _publish(self, decision: Decision, memory: ObjectMemory) -> None:
+        memory.published = status_of(decision, memory.state.history, memory.published, now=self.clock.monotonic())
+
+    def _tell(self, ref: ObjectRef, memory: ObjectMemory) -> None:
+        """Report what is new."""
         if self._objects.get(ref) is not memory:
             return  # gone, or no longer the leader
-        published = status_of(decision, memory.state.history, memory.published, now=self.clock.monotonic())
-        if published is not memory.published:
-            memory.published = published
-            self.on_report(ref, Report(published.status, decision))
+        report = Report(
+            scaling=memory.published.status if memory.published else None,
+            kv_cache_tokens=memory.kv_cache_tokens,
+            hung=memory.hangs.told,
+            replaced=memory.hangs.past,
+        )
+        if report != memory.report:
+            memory.report = report
+            self.on_report(ref, report)
 
-    def _memory(self, scaled: ScaledObject) -> ObjectMemory:
-        if scaled.ref not in self._objects:
-            self._objects[scaled.ref] = ObjectMemory(State(history=scaled.history))
-        return self._objects[scaled.ref]
+    def _memory(self, watched: WatchedObject) -> ObjectMemory:
+        if watched.ref not in self._objects:
+            memory = ObjectMemory(State(history=watched.history), self.guard.begin(watched))
+            self._objects[watched.ref] = memory
+        return self._objects[watched.ref]
 
     def _forget(self, refs: Iterable[ObjectRef]) -> None:
         for ref in refs:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 
 from llmfleet.scaling.fleet import Fleet, Replica
-from llmfleet.scaling.ports import PodRef, ScaledObject
+from llmfleet.scaling.guard import HangMemory
+from llmfleet.scaling.ports import PodRef, WatchedObject
+from llmfleet.scaling.report import Report
 from llmfleet.scaling.signals import Track, read
 from llmfleet.scaling.state import State
 from llmfleet.scaling.status import Published
@@ -25,7 +27,12 @@ class ObjectMemory:
     """One object."""
 
     state: State
+    hangs: HangMemory
     published: Published | None = None
+    report: Report = field(default_factory=Report)
+    """What the controller was told last."""
+    kv_cache_tokens: int | None = None
+    """Capacity of one replica's KV cache, as last known."""
     decided_at: float | None = None
     writing: bool = False
     """Whether a write is under way."""
@@ -45,18 +52,22 @@ class ObjectMemory:
         alive = {(pod.uid, pod.started_at) for pod in pods}
         self._pods = {process: known for process, known in self._pods.items() if process in alive}
 
+    def rest(self) -> None:
+        """Nobody scales this object: if somebody does again, the autoscaler watches for a whole delay first."""
+        self.state, self.published, self.decided_at = State(history=self.state.history), None, None
+
     def awaits_echo(self, resource_version: str, now: float) -> bool:
         """Whether the directory still shows the object as it was before our write."""
         return self.echo_of == resource_version and now < self.echo_until
 
-    def fleet(self, scaled: ScaledObject, *, now: float, stale_after: float) -> Fleet:
+    def fleet(self, watched: WatchedObject, *, now: float, stale_after: float) -> Fleet:
         """The object with what its pods say, as the policy sees it."""
         return Fleet(
-            current=scaled.replicas,
-            replicas=tuple(self._replica(pod, now=now, stale_after=stale_after) for pod in scaled.pods),
-            replicas_manager=scaled.replicas_manager,
-            suspended=scaled.suspended,
-            quota_exceeded=scaled.quota_exceeded,
+            current=watched.replicas,
+            replicas=tuple(self._replica(pod, now=now, stale_after=stale_after) for pod in watched.pods),
+            replicas_manager=watched.replicas_manager,
+            suspended=watched.suspended,
+            quota_exceeded=watched.quota_exceeded,
         )
 
     def _replica(self, pod: PodRef, *, now: float, stale_after: float) -> Replica:

@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from llmfleet.api.conditions import Reason
+from llmfleet.scaling.fleet import Totals
 from llmfleet.scaling.policy import Decision
 from llmfleet.scaling.ports import ObjectRef
 
@@ -30,6 +31,8 @@ class ScalingMetrics:
         self.decisions = counter("llmfleet_scaling_decisions_total", "Decisions of the autoscaler.", "reason")
         self.scrapes = counter("llmfleet_scrapes_total", "Looks at engines' metrics.", "result")
         self.replica_seconds = counter("llmfleet_replica_seconds_total", "Seconds times pods that hold a place.")
+        self.hung = gauge("llmfleet_hung_replicas", "Replicas whose engine hangs and that are still there.")
+        self.hangs = counter("llmfleet_hung_engines_total", "Engines that were found to hang.")
         self.errors = Counter(
             "llmfleet_scaling_errors_total", "Failures of the scaling loop.", ("stage",), registry=registry
         )
@@ -39,19 +42,22 @@ class ScalingMetrics:
             ("stage",),
             registry=registry,
         )
-        self._per_object = (self.kv_usage, self.running, self.waiting, self.held)
-        self._counted = (self.decisions, self.scrapes, self.replica_seconds)
+        self._per_object = (self.kv_usage, self.running, self.waiting, self.held, self.hung)
+        self._counted = (self.decisions, self.scrapes, self.replica_seconds, self.hangs)
 
-    def decided(self, ref: ObjectRef, decision: Decision, *, pod_seconds: float) -> None:
-        """Show a decision and the signals behind it; unknown signals are absent and not 0."""
+    def seen(self, ref: ObjectRef, totals: Totals) -> None:
+        """Show what the engines say; unknown signals are absent and not 0."""
         labels = (ref.namespace, ref.name)
-        totals = decision.totals
         signals = ((self.kv_usage, totals.kv_mean), (self.running, totals.running), (self.waiting, totals.waiting))
         for gauge, value in signals:
             if value is None:
                 gauge.remove(*labels)
             else:
                 gauge.labels(*labels).set(value)
+
+    def decided(self, ref: ObjectRef, decision: Decision, *, pod_seconds: float) -> None:
+        """Show a decision."""
+        labels = (ref.namespace, ref.name)
         self.held.labels(*labels).set(decision.reason in HELD)
         self.decisions.labels(*labels, decision.reason.value).inc()
         self.replica_seconds.labels(*labels).inc(pod_seconds)

@@ -39,14 +39,37 @@ class PodRef:
     """Unix time at which the engine's container started; another time is another process."""
     deletion_cost: int = 0
     """What the annotation controller.kubernetes.io/pod-deletion-cost says; 0 where there is none."""
+    resource_version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScaledObject:
-    """An LLMDeployment with scaling.mode Builtin."""
+class EngineFacts:
+    """What the spec says of the engine, as far as it matters for judging its numbers."""
+
+    max_model_len: int | None = None
+    """Tokens; None where the model's configuration decides."""
+    startup_timeout: float = 1800.0
+    """Seconds within which a new replica should be ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A pod that was deleted because its engine hung."""
+
+    at: float
+    """Unix time."""
+    pod: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedObject:
+    """One LLMDeployment."""
 
     ref: ObjectRef
-    config: ScalingConfig
+    config: ScalingConfig | None
+    """None where replicas are nobody's but the user's: the engines are watched, and nothing is scaled."""
+    facts: EngineFacts = EngineFacts()
     replicas: int
     """spec.replicas as it stands."""
     resource_version: str
@@ -58,18 +81,20 @@ class ScaledObject:
     """The cluster's words where it refuses pods: the Deployment's ReplicaFailure condition."""
     history: tuple[Change, ...] = ()
     """What status.scaling.history says; read once, when the object is first seen."""
+    replaced: tuple[Replacement, ...] = ()
+    """What status.replacements says; read once too."""
 
 
 class Directory(Protocol):
     """Who there is, from caches: asked every few seconds."""
 
-    def objects(self) -> Iterable[ScaledObject]:
-        """All objects whose replicas are ours to move."""
+    def objects(self) -> Iterable[WatchedObject]:
+        """All objects."""
         ...
 
 
 class Actuator(Protocol):
-    """The two writes of the autoscaler. Any error but Conflict is logged and counted; the next cycle tries again."""
+    """The writes. Any error but Conflict is logged and counted, and it is tried again."""
 
     async def set_replicas(self, ref: ObjectRef, replicas: int, *, resource_version: str) -> None:
         """Write spec.replicas through /scale as field manager `llmfleet-autoscaler`.
@@ -81,4 +106,12 @@ class Actuator(Protocol):
 
     async def set_deletion_costs(self, ref: ObjectRef, costs: Mapping[PodRef, int]) -> None:
         """Annotate pods of this object. Pods that are gone meanwhile are no error."""
+        ...
+
+    async def replace(self, ref: ObjectRef, pod: PodRef) -> None:
+        """Delete a pod whose engine hangs, if it is still the one that was seen; its ReplicaSet makes another one.
+
+        Raises:
+            Conflict: the pod has changed since, or is gone.
+        """
         ...

@@ -37,7 +37,7 @@ class Quality(StrEnum):
     STALE = "Stale"
     """The last page is too old."""
     FROZEN = "Frozen"
-    """Requests are in flight and no counter moves."""
+    """Requests are in flight and nothing moves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,11 @@ class Track:
     samples: tuple[Sample, ...]
     """Since the last restart and within RATE_WINDOW, oldest first; never empty."""
     moved_at: float
-    """When a counter moved last, or no request was in flight."""
+    """When the engine gave a sign of life last, or no request was in flight."""
+    cpu_then: float | None = None
+    """CPU time that the page stated at that moment."""
+    stepped: bool = False
+    """Whether a step of this engine was ever seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +72,15 @@ class Heartbeat:
     in_flight: float | None = None
     """Requests running and waiting."""
     silent_seconds: float = 0.0
-    """How long requests have been in flight without any counter moving. Steps that only prefill do not count as steps,
-    so a long prefill looks silent too."""
+    """How long requests have been in flight without a sign of life. Steps that only prefill do not count as steps; each
+    of them changes the KV usage, but a single one may be long."""
+    seen_at: float | None = None
+    """When the last page came."""
+    stepped: bool = False
+    """Whether a step of this engine was ever seen since its process started or the operator did."""
+    page_moves: bool | None = None
+    """Whether the server's CPU time moved while the engine was silent: else the page itself stands still, and says
+    nothing of the engine. None where the page does not state it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,17 +120,16 @@ class PodSignals:
 
 def observe(track: Track | None, sample: Sample) -> Track:
     """Add a page. A sample that is not newer than the last one is ignored."""
-    if track is None:
-        return Track((sample,), sample.at)
-    last = track.samples[-1]
-    if sample.at <= last.at:
+    if track is not None and sample.at <= track.samples[-1].at:
         return track
-    if _restarted(last.metrics, sample.metrics):
-        return Track((sample,), sample.at)
-    oldest = sample.at - RATE_WINDOW
+    if track is None or _restarted(track.samples[-1].metrics, sample.metrics):
+        return Track((sample,), sample.at, sample.metrics.process_cpu)
+    last, oldest = track.samples[-1], sample.at - RATE_WINDOW
     kept = tuple(s for s in track.samples[1 - MAX_SAMPLES :] if s.at >= oldest)
-    moved_at = sample.at if _moved(last.metrics, sample.metrics) else track.moved_at
-    return Track((*kept, sample), moved_at)
+    stepped = track.stepped or _work(last.metrics) != _work(sample.metrics)
+    if _moved(last.metrics, sample.metrics):
+        return Track((*kept, sample), sample.at, sample.metrics.process_cpu, stepped)
+    return Track((*kept, sample), track.moved_at, track.cpu_then, stepped)
 
 
 def read(track: Track | None, *, now: float, stale_after: float) -> PodSignals:
@@ -131,6 +141,9 @@ def read(track: Track | None, *, now: float, stale_after: float) -> PodSignals:
         steps=last.metrics.steps,
         in_flight=_in_flight(last.metrics),
         silent_seconds=max(0.0, last.at - track.moved_at),
+        seen_at=last.at,
+        stepped=track.stepped,
+        page_moves=_advanced(track.cpu_then, last.metrics.process_cpu),
     )
     if now - last.at > stale_after:
         return PodSignals(quality=Quality.STALE, heartbeat=beat)
@@ -168,8 +181,14 @@ def _quality(metrics: EngineMetrics, beat: Heartbeat, stale_after: float) -> Qua
     return Quality.FROZEN if beat.silent_seconds > stale_after else Quality.FRESH
 
 
-def _counters(metrics: EngineMetrics) -> tuple[float | None, ...]:
-    return (metrics.prompt_tokens, metrics.generation_tokens, metrics.steps, metrics.finished)
+def _work(metrics: EngineMetrics) -> tuple[float | None, ...]:
+    """Counters that only an engine's step moves. Requests that end are not among them: a client may have hung up."""
+    return (metrics.steps, metrics.generation_tokens, metrics.prompt_tokens)
+
+
+def _gauges(metrics: EngineMetrics) -> tuple[float | None, ...]:
+    """Set anew by each step, one that only prefills too (vLLM `Scheduler.update_from_output`, 0.7.3 and later)."""
+    return (metrics.running, metrics.waiting, metrics.kv_usage)
 
 
 def _restarted(before: EngineMetrics, after: EngineMetrics) -> bool:
@@ -177,15 +196,19 @@ def _restarted(before: EngineMetrics, after: EngineMetrics) -> bool:
     starts = (before.process_start, after.process_start)
     if starts[0] is not None and starts[1] is not None and abs(starts[1] - starts[0]) > _START_JITTER:
         return True
-    falls = (*_counters(before), before.preemptions), (*_counters(after), after.preemptions)
-    return any(old is not None and (new is None or new < old) for old, new in zip(*falls, strict=True))
+    old, new = ((*_work(metrics), metrics.finished, metrics.preemptions) for metrics in (before, after))
+    return any(then is not None and (now is None or now < then) for then, now in zip(old, new, strict=True))
 
 
 def _moved(before: EngineMetrics, after: EngineMetrics) -> bool:
     """Whether the engine works, is idle, or gives no counter by which it could be judged."""
     idle = not _in_flight(before) or not _in_flight(after)
-    unknown = all(value is None for value in _counters(after))
-    return idle or unknown or _counters(before) != _counters(after)
+    unknown = all(value is None for value in _work(after))
+    return idle or unknown or _work(before) != _work(after) or _gauges(before) != _gauges(after)
+
+
+def _advanced(before: float | None, after: float | None) -> bool | None:
+    return None if before is None or after is None else after > before
 
 
 def _in_flight(metrics: EngineMetrics) -> float | None:

@@ -1,7 +1,7 @@
 """Which changes of the status people are told of."""
 
 from llmfleet.api.conditions import ConditionType, Reason
-from llmfleet.api.status import LLMDeploymentStatus, ScalingChange, ScalingStatus
+from llmfleet.api.status import LLMDeploymentStatus, ReplacementRecord, ScalingChange, ScalingStatus
 from llmfleet.controller.conditions import Judgement, merge
 from llmfleet.controller.events import transitions
 
@@ -55,6 +55,15 @@ def test_missing_metrics_are_told_of_replicas_that_serve_only() -> None:
     assert transitions(NOTHING, held) == []
     serving = held.model_copy(update={"ready_replicas": 1})
     assert [draft.type for draft in transitions(NOTHING, serving)] == ["Warning"]
+
+
+def test_each_replacement_of_a_hung_replica_is_told_once() -> None:
+    first, second = (
+        ReplacementRecord(time=at, pod="a", reason=Reason.ENGINE_HUNG, message=f"{at}: it was replaced") for at in "12"
+    )
+    old, new = (LLMDeploymentStatus(replacements=found) for found in ((first,), (second, first)))
+    assert [tuple(draft) for draft in transitions(old, new)] == [("Warning", "EngineHung", "2: it was replaced")]
+    assert transitions(new, new) == []
 
 
 def change(time: str, before: int, after: int) -> ScalingChange:

@@ -6,13 +6,12 @@ import pytest
 
 from llmfleet.api.status import ScalingStatus
 from llmfleet.controller.cache import Cache
+from llmfleet.controller.errors import ConflictError, GoneError
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.reconcile import Reconciler
-from llmfleet.controller.scaling_bridge import CachedDirectory, Reporter
-from llmfleet.scaling.fleet import Totals
-from llmfleet.scaling.loop import Report
-from llmfleet.scaling.policy import Decision
-from llmfleet.scaling.ports import ObjectRef, ScaledObject
+from llmfleet.controller.scaling_bridge import CachedDirectory, ClusterActuator, Reporter
+from llmfleet.scaling.ports import Conflict, EngineFacts, ObjectRef, PodRef, WatchedObject
+from llmfleet.scaling.report import Report
 from tests.unit.controller.bodies import NOON, UID, counts, llm_body, pod_body, running
 
 KEY = ("team", "qwen")
@@ -35,7 +34,7 @@ def reconciler(cache: Cache) -> Reconciler:
     return found
 
 
-def directory(cache: Cache, reconciler: Reconciler) -> list[ScaledObject]:
+def directory(cache: Cache, reconciler: Reconciler) -> list[WatchedObject]:
     return list(CachedDirectory(cache, reconciler).objects())
 
 
@@ -51,6 +50,7 @@ def test_a_scaled_object_with_its_pods(cache: Cache, reconciler: Reconciler) -> 
     cache.pods.put(pod_body("evicted", phase="Failed"))
     (found,) = directory(cache, reconciler)
     assert found.ref == ObjectRef("team", "qwen", UID)
+    assert found.config is not None
     assert (found.config.min_replicas, found.config.max_replicas, found.replicas) == (2, 4, 3)
     assert (found.resource_version, found.suspended) == ("1", False)
     assert found.quota_exceeded == "pods forbidden: exceeded quota: gpus"
@@ -64,7 +64,6 @@ def test_a_scaled_object_with_its_pods(cache: Cache, reconciler: Reconciler) -> 
 @pytest.mark.parametrize(
     "body",
     [
-        pytest.param(llm_body(), id="not scaled"),
         pytest.param(llm_body(scaling={"maxReplicas": "many"}), id="not readable"),
         pytest.param(
             llm_body(uid="1", **SCALED) | {"metadata": {**llm_body()["metadata"], "deletionTimestamp": NOON}},
@@ -77,6 +76,42 @@ def test_others_are_left_out(cache: Cache, reconciler: Reconciler, body: dict[st
     assert directory(cache, reconciler) == []
 
 
+def test_an_object_that_nobody_scales_is_watched(cache: Cache, reconciler: Reconciler) -> None:
+    """Its engines may hang too; what its status tells of replacements is read, as far as it can be."""
+    record = {"time": NOON, "pod": "a", "reason": "EngineHung", "message": "it was replaced"}
+    status = {"replacements": [record, {"time": "yesterday"}]}
+    cache.objects.put(llm_body(engine={"maxModelLen": 8192}, startup={"timeoutSeconds": 60}, status=status))
+    (found,) = directory(cache, reconciler)
+    assert found.config is None
+    assert found.facts == EngineFacts(max_model_len=8192, startup_timeout=60)
+    assert [(one.pod, one.message) for one in found.replaced] == [("a", "it was replaced")]
+
+
+POD = PodRef(name="a", uid="uid-a", ip="10.0.0.1", port=8000, ready=True, resource_version="7")
+
+
+async def test_a_hung_pod_is_deleted_as_it_was_seen_and_not_drained() -> None:
+    """Its requests are lost; the drain time of its spec would only keep the GPUs."""
+    asked: dict[str, Any] = {}
+
+    class Api:
+        async def delete_pod(self, namespace: str, name: str, **options: Any) -> None:
+            asked.update({"namespace": namespace, "name": name, **options})
+
+    await ClusterActuator(Api()).replace(ObjectRef("team", "qwen", UID), POD)  # type: ignore[arg-type]
+    assert asked == {"namespace": "team", "name": "a", "uid": "uid-a", "version": "7", "grace": 15}
+
+
+@pytest.mark.parametrize("error", [GoneError("not found"), ConflictError("another uid")])
+async def test_a_pod_that_changed_meanwhile_is_not_deleted(error: Exception) -> None:
+    class Api:
+        async def delete_pod(self, *_: str, **__: Any) -> None:
+            raise error
+
+    with pytest.raises(Conflict):
+        await ClusterActuator(Api()).replace(ObjectRef("team", "qwen", UID), POD)  # type: ignore[arg-type]
+
+
 def test_nothing_is_told_of_what_is_not_wholly_known_yet(cache: Cache, reconciler: Reconciler) -> None:
     cache.objects.put(llm_body(**SCALED))
     reconciler.visited.clear()
@@ -86,12 +121,10 @@ def test_nothing_is_told_of_what_is_not_wholly_known_yet(cache: Cache, reconcile
 async def test_a_report_is_kept_for_the_object_that_it_is_about(cache: Cache, reconciler: Reconciler) -> None:
     queue = WorkQueue()
     cache.objects.put(llm_body(**SCALED))
-    totals = Totals(ready=1, observed=1, kv_cache_tokens=8192)
-    decision = Decision(current=3, wanted=3, reason="Scaling", message="", totals=totals)  # type: ignore[arg-type]
-    report = Report(ScalingStatus(desired_replicas=3), decision)
+    report = Report(scaling=ScalingStatus(desired_replicas=3), kv_cache_tokens=8192)
     reporter = Reporter(cache, reconciler, queue)
     reporter(ObjectRef("team", "qwen", "another uid"), report)
     assert reconciler.reports == {}
     reporter(ObjectRef("team", "qwen", UID), report)
-    assert reconciler.reports[KEY].kv_cache_tokens == 8192
+    assert reconciler.reports[KEY] is report
     assert KEY in queue.schedule.due

@@ -7,8 +7,10 @@ import pytest
 from llmfleet.api.conditions import ConditionType, Reason
 from llmfleet.api.status import Condition, LLMDeploymentStatus, ScalingSignals, ScalingStatus
 from llmfleet.controller.conditions import Judgement, merge
-from llmfleet.controller.status import Findings, ScalingReport, build
+from llmfleet.controller.status import Findings, build
 from llmfleet.engine.checks import Problem, Severity
+from llmfleet.scaling.ports import Replacement
+from llmfleet.scaling.report import Report
 from tests.unit.controller.bodies import (
     SETTINGS,
     container,
@@ -175,15 +177,15 @@ def test_an_object_that_cannot_be_read_keeps_what_is_known() -> None:
     assert (status.ready, status.gpu_profile, status.engine) == ("2/2", "gpu", before.engine)
 
 
-def scaled(*, kv: int, reason: Reason = Reason.SCALING) -> ScalingReport:
+def scaled(*, kv: int, reason: Reason = Reason.SCALING) -> Report:
     signals = ScalingSignals(replicas_observed=1, kv_cache_usage_percent=kv)
-    return ScalingReport(
-        status=ScalingStatus(desired_replicas=2, reason=reason, message="why", signals=signals), kv_cache_tokens=8192
+    return Report(
+        scaling=ScalingStatus(desired_replicas=2, reason=reason, message="why", signals=signals), kv_cache_tokens=8192
     )
 
 
 def test_the_autoscalers_words_are_passed_on() -> None:
-    status = report(llm_body(**SCALED), live=counts(current=1, updated=1, ready=1), scaling=scaled(kv=61))
+    status = report(llm_body(**SCALED), live=counts(current=1, updated=1, ready=1), report=scaled(kv=61))
     assert status.kv_cache_usage == "61%"
     assert status.scaling is not None
     assert status.scaling.desired_replicas == 2
@@ -195,14 +197,14 @@ def test_the_autoscalers_words_are_passed_on() -> None:
 
 @pytest.mark.parametrize("reason", [Reason.HELD_STALE, Reason.QUOTA_EXCEEDED, Reason.REPLICAS_OWNED_ELSEWHERE])
 def test_replicas_that_do_not_follow_the_load_are_not_active(reason: Reason) -> None:
-    status = report(llm_body(**SCALED), live=counts(current=1, updated=1, ready=1), scaling=scaled(kv=1, reason=reason))
+    status = report(llm_body(**SCALED), live=counts(current=1, updated=1, ready=1), report=scaled(kv=1, reason=reason))
     assert condition(status, ConditionType.SCALING_ACTIVE).status == "False"
 
 
 def test_before_the_first_decision_the_stored_one_stands() -> None:
     """So that a restart of the operator writes nothing."""
     live = counts(current=1, updated=1, ready=1)
-    before = report(llm_body(**SCALED), live=live, scaling=scaled(kv=61))
+    before = report(llm_body(**SCALED), live=live, report=scaled(kv=61))
     after = report(llm_body(status=before.dump(), **SCALED), live=live)
     assert after == before
     assert condition(report(llm_body(**SCALED), live=live), ConditionType.SCALING_ACTIVE).status == "Unknown"
@@ -210,10 +212,33 @@ def test_before_the_first_decision_the_stored_one_stands() -> None:
 
 def test_without_scaling_nothing_is_said_of_it() -> None:
     live = counts(current=1, updated=1, ready=1)
-    before = report(llm_body(**SCALED), live=live, scaling=scaled(kv=61))
-    status = report(llm_body(status=before.dump()), live=live, scaling=scaled(kv=61))
+    before = report(llm_body(**SCALED), live=live, report=scaled(kv=61))
+    status = report(llm_body(status=before.dump()), live=live, report=scaled(kv=61))
     assert (status.scaling, status.kv_cache_usage) == (None, None)
     assert condition(status, ConditionType.SCALING_ACTIVE).reason == "Disabled"
+
+
+SERVING = counts(current=2, updated=2, ready=2)
+HANGS = "a has 3 requests in flight and no engine step for 150 s, and is not replaced: another replica starts or ends"
+
+
+def test_a_hung_replica_does_not_count_as_one_that_answers() -> None:
+    """Kubernetes calls it ready, since /health answers."""
+    pods = [pod_body(name, ready=True) for name in "ab"]
+    status = report(llm_body(replicas=2), live=SERVING, pods=pods, report=Report(hung=(HANGS,)))
+    assert brief(status)["Ready"] == ("False", "EngineHung")
+    assert condition(status, ConditionType.READY).message == HANGS
+    assert condition(status, ConditionType.AVAILABLE).message == "1 replica answers"
+    alone = report(llm_body(replicas=2), live=SERVING, pods=pods, report=Report(hung=(HANGS, HANGS)))
+    assert brief(alone)["Available"] == ("False", "NoneReady")
+
+
+def test_replacements_are_told_and_kept_while_the_loop_is_silent() -> None:
+    done = Report(replaced=(Replacement(NOW, "a", "a had 3 requests in flight; it was replaced"),))
+    status = report(llm_body(), live=SERVING, report=done)
+    assert [(one.pod, one.reason) for one in status.replacements] == [("a", "EngineHung")]
+    after = report(llm_body(status=status.dump()), live=SERVING)
+    assert after.replacements == status.replacements
 
 
 def test_the_same_findings_make_the_same_status() -> None:

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
-from llmfleet.api.settings import ScalingSettings
+from llmfleet.api.settings import HangSettings, ScalingSettings
+from llmfleet.engine.metrics import EngineMetrics
 from llmfleet.scaling.loop import ECHO_SECONDS, ScalingLoop
 from llmfleet.scaling.metrics import ScalingMetrics
-from llmfleet.scaling.ports import Conflict, ScaledObject
+from llmfleet.scaling.ports import Conflict, ObjectRef, Replacement, WatchedObject
 from llmfleet.scaling.scrape import ErrorKind, ScrapeError
 from llmfleet.scaling.state import Change
 from tests.unit.scaling.builders import DELAY, PERIOD, page
@@ -16,14 +17,18 @@ from tests.unit.scaling.world import OTHER, REF, START, World
 
 
 @asynccontextmanager
-async def running(world: World, is_leader: Callable[[], bool] | None = None) -> AsyncIterator[ScalingLoop]:
+async def running(
+    world: World, is_leader: Callable[[], bool] | None = None, hangs: HangSettings | None = None
+) -> AsyncIterator[ScalingLoop]:
+    metrics = ScalingMetrics(world.registry)
     loop = ScalingLoop(
         directory=world,
         actuator=world,
         scraper=world,
         settings=ScalingSettings(),
+        guard=world.guard(metrics, hangs),
         clock=world.clock,
-        metrics=ScalingMetrics(world.registry),
+        metrics=metrics,
         is_leader=is_leader or (lambda: world.leader),
         on_report=lambda ref, report: world.reports.append((ref, report)),
     )
@@ -48,9 +53,9 @@ async def test_a_load_step_is_written_within_one_period() -> None:
         world.pages["chat-0"] = FULL
         await world.clock.advance(PERIOD + 1)
         assert world.writes == [("scale", "chat", 2, "1")]
-        _, report = world.reports[-1]
-        assert report.status.desired_replicas == 2
-        assert report.status.history[0].time == report.status.last_scale_time == "2026-11-22T17:21:06Z"
+        status = world.said()
+        assert status.desired_replicas == 2
+        assert status.history[0].time == status.last_scale_time == "2026-11-22T17:21:06Z"
         await world.clock.advance(DELAY)
         assert len(world.writes) == 1, "the second replica is starting; nothing is asked for twice"
 
@@ -87,7 +92,7 @@ async def test_a_new_leader_takes_nothing_away_for_one_delay() -> None:
         world.leader = True
         await world.clock.advance(DELAY)
         assert world.writes == []
-        assert world.reports[-1][1].status.reason == "HeldAfterRestart"
+        assert world.said().reason == "HeldAfterRestart"
         await world.clock.advance(2 * PERIOD)
         assert world.writes[-1] == ("scale", "chat", 1, "1")
 
@@ -108,7 +113,7 @@ async def test_a_failing_write_harms_nobody_else_and_is_tried_again() -> None:
         await world.clock.advance(2)
         assert world.writes == [("scale", "other", 2, "1")]
         assert world.value("llmfleet_scaling_errors_total", stage="write") == 1
-        assert world.reports[0][1].status.history == (), "what was not written is no history"
+        assert world.said(0).history == (), "what was not written is no history"
         world.broken.clear()
         await world.clock.advance(PERIOD)
         assert world.writes[-1] == ("scale", "chat", 2, "1")
@@ -129,7 +134,7 @@ async def test_a_conflict_is_decided_anew() -> None:
 async def test_a_bad_object_harms_no_other() -> None:
     world = World()
     world.add(REF, FULL)
-    world.change(REF, config=None)
+    world.change(REF, config="not a configuration")
     world.add(OTHER, FULL)
     async with running(world):
         await world.clock.advance(2)
@@ -199,7 +204,7 @@ async def test_metrics_that_stop_hold_the_replicas() -> None:
         world.pages["chat-1"] = ScrapeError(ErrorKind.STATUS, "404")
         await world.clock.advance(2 * DELAY)
         assert world.writes == []
-        assert world.reports[-1][1].status.reason == "HeldStale"
+        assert world.said().reason == "HeldStale"
         assert world.value("llmfleet_scaling_held", namespace="team", name="chat") == 1
 
 
@@ -212,7 +217,7 @@ async def test_a_restarted_container_is_another_process() -> None:
         world.pages["chat-0"] = ScrapeError(ErrorKind.CONNECT)
         world.change(REF, pods=(replace(world.things[REF].pods[0], started_at=START),))
         await world.clock.advance(PERIOD)
-        assert world.reports[-1][1].status.reason == "HeldMissingMetrics"
+        assert world.said().reason == "HeldMissingMetrics"
 
 
 async def test_everything_of_an_object_goes_with_it() -> None:
@@ -261,7 +266,7 @@ async def test_history_of_an_earlier_operator_is_kept() -> None:
     world.change(REF, history=(earlier,))
     async with running(world):
         await world.clock.advance(2)
-        history = world.reports[-1][1].status.history
+        history = world.said().history
     assert [(change.from_, change.to) for change in history] == [(1, 2), (3, 1)]
 
 
@@ -270,7 +275,7 @@ async def test_a_cycle_that_is_too_long_is_told_and_the_missed_ones_are_left_out
     world.add(REF, IDLE)
 
     class Slow(World):
-        def objects(self) -> Iterable[ScaledObject]:
+        def objects(self) -> Iterable[WatchedObject]:
             self.clock.now += 12.0
             return super().objects()
 
@@ -283,7 +288,7 @@ async def test_a_cycle_that_is_too_long_is_told_and_the_missed_ones_are_left_out
 
 async def test_a_directory_that_fails_ends_nothing() -> None:
     class Flaky(World):
-        def objects(self) -> Iterable[ScaledObject]:
+        def objects(self) -> Iterable[WatchedObject]:
             if self.clock.now < 1012:
                 raise RuntimeError("cache is not filled yet")
             return super().objects()
@@ -294,3 +299,110 @@ async def test_a_directory_that_fails_ends_nothing() -> None:
         await world.clock.advance(20)
     assert world.writes == [("scale", "chat", 2, "1")]
     assert world.value("llmfleet_scaling_errors_total", stage="decide") == 3
+
+
+def serving(steps: float, cpu: float = 0.0) -> EngineMetrics:
+    return page(kv_usage=0.1, running=3.0, steps=steps, generation_tokens=9 * steps, process_cpu=cpu)
+
+
+async def pass_by(world: World, seconds: float, *working: str) -> None:
+    """Time goes on, the page of every pod is made anew, and these engines make steps."""
+    for _ in range(round(seconds / PERIOD)):
+        for name, found in world.pages.items():
+            if isinstance(found, EngineMetrics):
+                step = 1.0 if name in working else 0.0
+                cpu = (found.process_cpu or 0.0) + 0.01
+                world.pages[name] = replace(found, steps=(found.steps or 0.0) + step, process_cpu=cpu)
+        await world.clock.advance(PERIOD)
+
+
+async def test_a_hung_engine_is_replaced_and_the_working_one_left_alone() -> None:
+    """Also of an object that nobody scales; the sentence has the numbers."""
+    world = World()
+    world.add(REF, serving(1), serving(1))
+    world.change(REF, config=None)
+    async with running(world):
+        await pass_by(world, 20, "chat-0", "chat-1")
+        await pass_by(world, 145, "chat-0")
+        assert world.writes == []
+        await pass_by(world, 20, "chat-0")
+        assert world.writes == [("replace", "chat", "chat-1")]
+        (record,) = world.reports[-1][1].replaced
+        assert record.message == "chat-1 had 3 requests in flight and no engine step for 155 s; it was replaced"
+        assert world.value("llmfleet_hung_engines_total", namespace="team", name="chat") == 1
+        await pass_by(world, 600, "chat-0")
+        assert len(world.writes) == 1
+        assert world.value("llmfleet_hung_replicas", namespace="team", name="chat") == 0
+        assert world.reports[-1][1].scaling is None
+
+
+async def test_engines_that_hang_again_and_again_are_given_up() -> None:
+    """Three pods an hour, then the object says so and nothing is deleted; after the hour it is tried again."""
+    world = World(new=serving(1))
+    world.add(REF, serving(1))
+    async with running(world):
+        for _ in range(4):
+            await pass_by(world, 20, "chat-0", "chat-0x", "chat-0xx", "chat-0xxx")
+            await pass_by(world, 300)
+        assert [write[2] for write in world.writes] == ["chat-0", "chat-0x", "chat-0xx"]
+        (sentence,) = world.reports[-1][1].hung
+        assert "chat-0xxx has 3 requests in flight and no engine step for" in sentence
+        assert "3 were replaced in the last hour" in sentence
+        heard = len(world.reports)
+        await pass_by(world, 600)
+        assert len(world.reports) == heard, "what stays so is told once"
+        await pass_by(world, 2400)
+        assert world.writes[-1] == ("replace", "chat", "chat-0xxx")
+
+
+async def test_the_caps_hold_over_a_restart_of_the_operator() -> None:
+    """What the status tells is counted as if this process had done it."""
+    world = World()
+    world.add(REF, serving(1))
+    record = Replacement(START - 60, "gone", "it was replaced")
+    world.change(REF, replaced=(record, record, record))
+    async with running(world):
+        await pass_by(world, 20, "chat-0")
+        await pass_by(world, 300)
+        assert world.writes == []
+        assert "the most that hangs.replacementsPerHour allows" in world.reports[-1][1].hung[0]
+
+
+async def test_all_objects_together_have_a_cap() -> None:
+    """A bug in what is read must not delete every pod: the others are told of."""
+    world = World()
+    for number in range(4):
+        world.add(ObjectRef("team", f"object-{number}", f"uid-{number}"), serving(1))
+    names = [f"object-{number}-0" for number in range(4)]
+    async with running(world, hangs=HangSettings(cluster_replacements_per_hour=2)):
+        await pass_by(world, 20, *names)
+        await pass_by(world, 300)
+        assert len(world.writes) == 2
+        told = [report.hung for _, report in world.reports if report.hung]
+        assert len(told) == 2
+        assert "hangs.clusterReplacementsPerHour" in told[0][0]
+
+
+async def test_a_pod_that_may_not_be_deleted_is_told_and_tried_now_and_again() -> None:
+    world = World(broken={REF: RuntimeError("the operator lacks a right")})
+    world.add(REF, serving(1))
+    async with running(world):
+        await pass_by(world, 20, "chat-0")
+        await pass_by(world, 300)
+        assert world.writes == []
+        assert "could not be deleted (the operator lacks a right)" in world.reports[-1][1].hung[0]
+        assert 2 <= (world.value("llmfleet_scaling_errors_total", stage="replace") or 0) <= 3
+        world.broken.clear()
+        await pass_by(world, 65)
+        assert len(world.writes) == 1, "what failed does not count against the cap"
+
+
+async def test_a_leader_that_is_none_any_more_deletes_nothing() -> None:
+    world = World()
+    world.add(REF, serving(1))
+    answers = True
+    async with running(world, lambda: answers):
+        await pass_by(world, 20, "chat-0")
+        world.leader = False  # lost between the decision and the write
+        await pass_by(world, 300)
+    assert world.writes == []

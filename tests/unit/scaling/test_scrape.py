@@ -265,13 +265,15 @@ async def test_the_loop_over_real_connections() -> None:
     clock = SystemClock()
     async with engine(answer) as target, Scraper(timeout_seconds=PATIENCE, monotonic=clock.monotonic) as scraper:
         world.change(ObjectRef("team", "chat", "uid"), pods=(target,))
+        metrics = ScalingMetrics(CollectorRegistry())
         loop = ScalingLoop(
             directory=world,
             actuator=world,
             scraper=scraper,
             settings=ScalingSettings(scrape_period_seconds=0.05, decision_period_seconds=0.05),
+            guard=world.guard(metrics),
             clock=clock,
-            metrics=ScalingMetrics(CollectorRegistry()),
+            metrics=metrics,
             is_leader=lambda: True,
             on_report=lambda _ref, _report: None,
         )

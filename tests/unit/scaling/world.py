@@ -3,16 +3,21 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from llmfleet.api.settings import HangSettings
+from llmfleet.api.status import ScalingStatus
 from llmfleet.engine.metrics import EngineMetrics
-from llmfleet.scaling.loop import Report
-from llmfleet.scaling.ports import ObjectRef, PodRef, ScaledObject
+from llmfleet.scaling.guard import HangGuard
+from llmfleet.scaling.metrics import ScalingMetrics
+from llmfleet.scaling.ports import EngineFacts, ObjectRef, PodRef, WatchedObject
+from llmfleet.scaling.report import Report
 from llmfleet.scaling.scrape import ScrapeError
 from llmfleet.scaling.signals import Sample
 from llmfleet.scaling.state import MANAGER
-from tests.unit.scaling.builders import config
+from tests.unit.scaling.builders import config, page
 
 REF = ObjectRef("team", "chat", "uid-1")
 OTHER = ObjectRef("team", "other", "uid-2")
@@ -62,7 +67,7 @@ class World:
     """A cluster in memory: what the loop sees and what it writes."""
 
     clock: VirtualClock = field(default_factory=VirtualClock)
-    things: dict[ObjectRef, ScaledObject] = field(default_factory=dict)
+    things: dict[ObjectRef, WatchedObject] = field(default_factory=dict)
     pages: dict[str, EngineMetrics | ScrapeError] = field(default_factory=dict)
     writes: list[tuple[object, ...]] = field(default_factory=list)
     wrote: asyncio.Event = field(default_factory=asyncio.Event)
@@ -74,22 +79,37 @@ class World:
     broken: dict[ObjectRef, Exception] = field(default_factory=dict)
     gate: asyncio.Event | None = None
     """Looks and writes wait for it where there is one."""
+    new: EngineMetrics = field(default_factory=lambda: page(steps=0.0))
+    """The page of a pod that takes the place of a deleted one."""
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def add(self, ref: ObjectRef, *seen: EngineMetrics | ScrapeError, replicas: int | None = None) -> None:
-        pods = tuple(
-            PodRef(name=f"{ref.name}-{i}", uid=f"{ref.uid}-{i}", ip="192.0.2.1", port=8000, ready=True)
-            for i in range(len(seen))
-        )
+        pods = tuple(self.pod(f"{ref.name}-{i}", f"{ref.uid}-{i}") for i in range(len(seen)))
         self.pages |= {pod.name: one for pod, one in zip(pods, seen, strict=True)}
         count = len(seen) if replicas is None else replicas
-        self.things[ref] = ScaledObject(ref=ref, config=config(), replicas=count, resource_version="1", pods=pods)
+        self.things[ref] = WatchedObject(
+            ref=ref,
+            config=config(),
+            facts=EngineFacts(max_model_len=8192),
+            replicas=count,
+            resource_version="1",
+            pods=pods,
+        )
+
+    def pod(self, name: str, uid: str, **fields: Any) -> PodRef:
+        return PodRef(name=name, uid=uid, ip="192.0.2.1", port=8000, ready=True, **fields)
+
+    def said(self, number: int = -1) -> ScalingStatus:
+        """What a report says of scaling."""
+        found = self.reports[number][1].scaling
+        assert found is not None
+        return found
 
     def change(self, ref: ObjectRef, **fields: object) -> None:
         version = str(int(self.things[ref].resource_version) + 1)
         self.things[ref] = replace(self.things[ref], resource_version=version, **fields)  # type: ignore[arg-type]
 
-    def objects(self) -> Iterable[ScaledObject]:
+    def objects(self) -> Iterable[WatchedObject]:
         return list(self.things.values())
 
     async def scrape(self, pod: PodRef, *, suspect: bool) -> Sample | ScrapeError:
@@ -111,6 +131,26 @@ class World:
         self.wrote.set()
         if self.echo:
             self.change(ref, replicas=replicas, replicas_manager=MANAGER)
+
+    def guard(self, metrics: ScalingMetrics, settings: HangSettings | None = None) -> HangGuard:
+        return HangGuard(
+            actuator=self,
+            clock=self.clock,
+            metrics=metrics,
+            settings=settings or HangSettings(),
+            is_leader=lambda: self.leader,
+        )
+
+    async def replace(self, ref: ObjectRef, pod: PodRef) -> None:
+        """Delete it; its successor is there and ready at once, with the page `new`."""
+        if self.gate:
+            await self.gate.wait()
+        if ref in self.broken:
+            raise self.broken[ref]
+        self.writes.append(("replace", ref.name, pod.name))
+        new = self.pod(f"{pod.name}x", f"{pod.uid}x", created_at=self.clock.wall())
+        self.pages[new.name] = self.new
+        self.change(ref, pods=tuple(new if one.uid == pod.uid else one for one in self.things[ref].pods))
 
     def value(self, metric: str, /, **labels: str) -> float | None:
         return self.registry.get_sample_value(metric, labels)

@@ -1,7 +1,7 @@
 {{/*
 What the operator may do where LLMDeployments are served: the one source of the ClusterRole and of the Roles.
-Server-side apply needs `patch`, and `create` for what is not there yet. Nothing is deleted by the operator: children go
-with their owner. It reads no Secret, and executes nothing.
+Server-side apply needs `patch`, and `create` for what is not there yet. Children go with their owner; the only thing
+that the operator deletes are pods whose engine hangs. It reads no Secret, and executes nothing.
 */}}
 {{- define "llmfleet.rules" -}}
 - apiGroups: [serving.llmfleet.io]
@@ -24,7 +24,7 @@ with their owner. It reads no Secret, and executes nothing.
   verbs: [get, list, watch, create, patch]
 - apiGroups: [""]   # patch: controller.kubernetes.io/pod-deletion-cost, so that the idlest pod goes first
   resources: [pods]
-  verbs: [list, watch, patch]
+  verbs: [list, watch, patch{{ if gt (int .Values.settings.hangs.replacementsPerHour) 0 }}, delete{{ end }}]
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
