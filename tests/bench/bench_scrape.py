@@ -12,7 +12,7 @@ from pathlib import Path
 
 from llmfleet.scaling.ports import PodRef
 from llmfleet.scaling.scrape import CONCURRENCY, Scraper
-from llmfleet.scaling.signals import Sample
+from llmfleet.scaling.track import Sample
 
 PAGE = (Path(__file__).parents[1] / "unit" / "data" / "vllm-0.32.0-metrics-idle.txt").read_bytes()
 PODS = 200

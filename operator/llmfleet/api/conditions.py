@@ -103,3 +103,34 @@ SENTENCES: dict[Reason, str] = {
     Reason.DISABLED: "spec.scaling is absent, or the object is suspended.",
 }
 """Each reason with the sentence that documents it."""
+
+
+class Advice(StrEnum):
+    """What a recommendation proposes: a closed enumeration that is part of the API."""
+
+    RAISE_MAX_REPLICAS = "RaiseMaxReplicas"
+    RAISE_MAX_NUM_SEQS = "RaiseMaxNumSeqs"
+    RAISE_MAX_NUM_BATCHED_TOKENS = "RaiseMaxNumBatchedTokens"
+    USE_FP8_KV_CACHE = "UseFP8KVCache"
+    LOWER_MAX_NUM_SEQS = "LowerMaxNumSeqs"
+    ENABLE_PREFIX_CACHING = "EnablePrefixCaching"
+    LOWER_MIN_REPLICAS = "LowerMinReplicas"
+    SET_SCALING = "SetScaling"
+    USE_SMALLER_PROFILE = "UseSmallerProfile"
+
+
+ADVICE: dict[Advice, str] = {
+    Advice.RAISE_MAX_REPLICAS: "More than scaling.maxReplicas were wanted for 5 % of the time.",
+    Advice.RAISE_MAX_NUM_SEQS: "Requests waited for 5 % of the time with as many in execution as engine.maxNumSeqs "
+    "allows, and the KV cache less than half full.",
+    Advice.RAISE_MAX_NUM_BATCHED_TOKENS: "The same, with steps as large as engine.maxNumBatchedTokens allows, and that "
+    "below 2,048.",
+    Advice.USE_FP8_KV_CACHE: "Preemptions went on for 5 % of the time, the KV cache has 16 bits, and the GPU has fp8.",
+    Advice.LOWER_MAX_NUM_SEQS: "The same where fp8 is not to be had, or is in use.",
+    Advice.ENABLE_PREFIX_CACHING: "Requests waited for 5 % of the time, and engine.prefixCaching is off.",
+    Advice.LOWER_MIN_REPLICAS: "scaling.minReplicas or more were wanted for less than 1 % of a day.",
+    Advice.SET_SCALING: "Several replicas without spec.scaling: the KV cache was less than a quarter full for 99 % "
+    "of a day, and nothing waited.",
+    Advice.USE_SMALLER_PROFILE: "The same on one replica, with requests for 5 % of the day or more.",
+}
+"""Each recommendation with its ground."""

@@ -106,6 +106,17 @@ class ReplacementRecord(ApiModel):
     """The sentence with the numbers."""
 
 
+class Recommendation(ApiModel):
+    """One change of the spec that the operator proposes from what it saw."""
+
+    reason: Annotated[str, Field(max_length=64)]
+    """One word of a closed list; see the project's documentation."""
+    message: Text
+    """The sentence with the numbers and the field to change."""
+    since: Time
+    """When it was first proposed."""
+
+
 class LLMDeploymentStatus(ApiModel):
     """What was seen of the fleet."""
 
@@ -135,3 +146,5 @@ class LLMDeploymentStatus(ApiModel):
     """The engines' view."""
     replacements: Annotated[tuple[ReplacementRecord, ...], Field(max_length=5), ATOMIC] = ()
     """The last replicas that were replaced because their engine hung, newest first."""
+    recommendations: Annotated[tuple[Recommendation, ...], Field(max_length=3), list_map("reason")] = ()
+    """Changes of the spec that the last hours speak for, the most worth first; nothing is changed by itself."""

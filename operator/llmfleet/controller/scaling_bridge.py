@@ -1,14 +1,17 @@
 """What the autoscaler asks of the controller: who there is (from the caches), its writes, and where reports go."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
+from llmfleet.api.base import ApiModel
 from llmfleet.api.conditions import Reason
-from llmfleet.api.status import ReplacementRecord, ScalingStatus
+from llmfleet.api.settings import Settings
+from llmfleet.api.status import Recommendation, ReplacementRecord, ScalingStatus
 from llmfleet.api.v1alpha1 import PORT, LLMDeploymentSpec
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
@@ -23,8 +26,12 @@ from llmfleet.scaling.ports import Conflict, EngineFacts, ObjectRef, PodRef, Rep
 from llmfleet.scaling.report import Report
 from llmfleet.scaling.state import Change
 
+M = TypeVar("M", bound=ApiModel)
+
 QUOTA = "exceeded quota"
 """How the API server words a refusal by a ResourceQuota."""
+FP8_CAPABILITY = 8.9
+"""CUDA compute capability from which attention reads a KV cache of 8-bit floats: Ada, Hopper and later."""
 HUNG_GRACE_SECONDS = WITHDRAWAL_SECONDS + 5
 """Grace of a pod whose engine hangs. Its requests are lost, so the time to drain would only keep its GPUs from the next
 pod; but it must leave the Service before its connections break. Never 0: then the API server forgets the pod while it
@@ -59,19 +66,22 @@ class CachedDirectory:
         """Worked out once for each generation; None if the spec cannot be read."""
         uid, generation, wish = self._wishes.get(key, ("", 0, None))
         if (uid, generation) != (target.uid, target.generation):
-            wish = _read(target)
+            wish = _read(target, self.reconciler.settings)
             self._wishes[key] = (target.uid, target.generation, wish)
         return wish
 
 
-def _read(target: ObjectView) -> Wish | None:
+def _read(target: ObjectView, settings: Settings) -> Wish | None:
     try:
         spec = LLMDeploymentSpec.model_validate(target.spec)
     except ValidationError:
         return None
-    length = spec.engine.max_model_len
+    engine, profile = spec.engine, settings.profile(spec.gpu.profile)
     facts = EngineFacts(
-        max_model_len=length if isinstance(length, int) else None,
+        max_model_len=engine.max_model_len if isinstance(engine.max_model_len, int) else None,
+        max_num_seqs=engine.max_num_seqs,
+        max_num_batched_tokens=engine.max_num_batched_tokens,
+        fp8_kv_cache=profile is not None and float(profile.compute_capability or 0) >= FP8_CAPABILITY,
         startup_timeout=spec.startup.timeout_seconds,
     )
     return Wish(ScalingConfig.from_spec(spec.scaling) if spec.scaling else None, facts)
@@ -90,7 +100,8 @@ def _watched(observed: Observed, wish: Wish) -> WatchedObject:
         suspended=bool(target.spec.get("suspend")),
         quota_exceeded=failure if QUOTA in failure else "",
         history=tuple(_history(target)),
-        replaced=tuple(_replaced(target)),
+        replaced=tuple(_replacements(target)),
+        recommended=tuple(_stored(target, "recommendations", Recommendation)),
     )
 
 
@@ -120,14 +131,19 @@ def _history(target: ObjectView) -> Iterator[Change]:
         yield Change(change.time, change.from_, change.to, change.reason, change.message)
 
 
-def _replaced(target: ObjectView) -> Iterator[Replacement]:
-    """The replacements that the stored status tells of: so the caps hold over a restart of the operator."""
-    for stored in target.status.get("replacements") or []:
+def _stored(target: ObjectView, field_name: str, model: type[M]) -> Iterator[M]:
+    """A list of the stored status, as far as it can be read: the caps of replacements hold over a restart."""
+    for stored in target.status.get(field_name) or []:
         try:
-            record = ReplacementRecord.model_validate(stored)
-            yield Replacement(seconds(record.time), record.pod, record.message)
-        except ValueError:
+            yield model.model_validate(stored)
+        except ValidationError:
             return
+
+
+def _replacements(target: ObjectView) -> Iterator[Replacement]:
+    for record in _stored(target, "replacements", ReplacementRecord):
+        with contextlib.suppress(ValueError):  # a time that is none
+            yield Replacement(seconds(record.time), record.pod, record.message)
 
 
 @dataclass

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 from llmfleet.api.conditions import ConditionType, Reason
 from llmfleet.api.settings import Settings
-from llmfleet.api.status import Condition, EngineStatus, LLMDeploymentStatus, ReplacementRecord, ScalingStatus
+from llmfleet.api.status import (
+    Condition,
+    EngineStatus,
+    LLMDeploymentStatus,
+    Recommendation,
+    ReplacementRecord,
+    ScalingStatus,
+)
 from llmfleet.api.v1alpha1 import PORT, LLMDeployment
 from llmfleet.controller.conditions import Judgement, Scene, judge, merge
 from llmfleet.controller.observed import Observed, rfc3339
@@ -80,6 +87,7 @@ def build(findings: Findings, settings: Settings, *, now: float) -> LLMDeploymen
         scaling=scaling,
         engine=_engine(findings, previous, settings),
         replacements=_replacements(findings, previous),
+        recommendations=_recommendations(findings, previous),
     )
 
 
@@ -135,6 +143,11 @@ def _replacements(findings: Findings, previous: LLMDeploymentStatus) -> tuple[Re
         ReplacementRecord(time=rfc3339(one.at), pod=one.pod, reason=Reason.ENGINE_HUNG, message=one.message)
         for one in findings.report.replaced
     )
+
+
+def _recommendations(findings: Findings, previous: LLMDeploymentStatus) -> tuple[Recommendation, ...]:
+    """What the loop recommends; those that are stored until it has spoken."""
+    return findings.report.recommendations if findings.report else previous.recommendations
 
 
 def _kv_cache_usage(scaling: ScalingStatus | None) -> str | None:

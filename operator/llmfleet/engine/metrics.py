@@ -45,6 +45,7 @@ MAX_COUNT = 2.0**53
 
 _LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"')
 _MAX_DIGITS = 15
+_MAX_WORD = 32
 
 Series = dict[str, list[tuple[str, float]]]
 """Name -> (label text, value) of each of its lines."""
@@ -86,6 +87,10 @@ class EngineMetrics:
     """Tokens in a block."""
     kv_size_tokens: int | None = None
     """KV-cache tokens of all engines together, as vLLM 0.24 and later state them."""
+    kv_cache_dtype: str | None = None
+    """Type of the KV cache, as given at start: auto where nothing was."""
+    prefix_caching: bool | None = None
+    """Whether prompts' KV cache is kept for others that begin alike."""
     process_start: float | None = None
     """Unix time of the process's start, seconds."""
     process_cpu: float | None = None
@@ -117,7 +122,8 @@ def parse(page: str) -> EngineMetrics:
         PageError: more than MAX_SERIES lines of wanted names.
     """
     series, malformed = _collect(page)
-    blocks, block_size, size = _cache_config(series.get(CACHE_CONFIG, []))
+    configs = [dict(_LABEL.findall(labels)) for labels, _ in series.get(CACHE_CONFIG, [])]
+    blocks, block_size, size = _cache_size(configs)
     return EngineMetrics(
         kv_usage=_usage(_first(series, KV_USAGE)),
         running=_total(_first(series, RUNNING), most=MAX_REQUESTS),
@@ -133,6 +139,8 @@ def parse(page: str) -> EngineMetrics:
         gpu_blocks=blocks,
         block_size=block_size,
         kv_size_tokens=size,
+        kv_cache_dtype=_same(configs, "cache_dtype"),
+        prefix_caching={"True": True, "False": False}.get(_same(configs, "enable_prefix_caching") or ""),
         process_start=_total(_first(series, PROCESS_START)),
         process_cpu=_total(_first(series, PROCESS_CPU)),
         malformed=malformed,
@@ -203,13 +211,18 @@ def _total(values: list[float], most: float = MAX_COUNT) -> float | None:
     return sum(min(value, most) for value in values)
 
 
-def _cache_config(lines: list[tuple[str, float]]) -> tuple[int | None, int | None, int | None]:
+def _cache_size(configs: list[dict[str, str]]) -> tuple[int | None, int | None, int | None]:
     """Blocks, block size and tokens: the front end states all engines' blocks on each line, but tokens per engine."""
-    configs = [dict(_LABEL.findall(labels)) for labels, _ in lines]
     blocks = max(_integers(configs, "num_gpu_blocks"), default=None)
     block_size = max(_integers(configs, "block_size"), default=None)
     sizes = list(_integers(configs, "kv_cache_size_tokens"))
     return blocks, block_size, sum(sizes) if sizes else None
+
+
+def _same(configs: list[dict[str, str]], label: str) -> str | None:
+    """What all engines state alike."""
+    values = {config.get(label, "") for config in configs}
+    return values.pop()[:_MAX_WORD] or None if len(values) == 1 else None
 
 
 def _integers(configs: list[dict[str, str]], label: str) -> Iterator[int]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from llmfleet.api.settings import ScalingSettings
+from llmfleet.scaling.adviser import Adviser
 from llmfleet.scaling.clock import Clock, rfc3339
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet
@@ -27,9 +28,9 @@ from llmfleet.scaling.policy import Decision, decide, written
 from llmfleet.scaling.ports import Actuator, Conflict, Directory, ObjectRef, PodRef, WatchedObject
 from llmfleet.scaling.report import Report, capacity
 from llmfleet.scaling.scrape import ErrorKind, ScrapeError
-from llmfleet.scaling.signals import Sample, observe
 from llmfleet.scaling.state import State
 from llmfleet.scaling.status import status_of
+from llmfleet.scaling.track import Sample, observe
 from llmfleet.scaling.victims import deletion_costs
 
 ECHO_SECONDS = 30.0
@@ -149,8 +150,11 @@ class ScalingLoop:
         memory.kv_cache_tokens = capacity(memory.kv_cache_tokens, fleet.totals.kv_cache_tokens)
         if watched.config is None:
             memory.rest()
+            self._advise(watched, fleet, memory, wanted=watched.replicas)
         elif not (memory.writing or memory.awaits_echo(watched.resource_version, now)):
-            self._scale(tasks, watched, watched.config, fleet, memory)
+            decision = self._scale(tasks, watched, watched.config, fleet, memory)
+            wanted = max((term.replicas for term in decision.terms), default=watched.replicas)
+            self._advise(watched, fleet, memory, wanted=wanted)
         self._tell(watched.ref, memory)
 
     def _scale(
@@ -160,7 +164,7 @@ class ScalingLoop:
         config: ScalingConfig,
         fleet: Fleet,
         memory: ObjectMemory,
-    ) -> None:
+    ) -> Decision:
         now = self.clock.monotonic()
         decision, memory.state = decide(config, fleet, memory.state, now)
         holding = sum(not pod.unschedulable for pod in watched.pods)
@@ -172,6 +176,13 @@ class ScalingLoop:
             tasks.create_task(self._write(watched, fleet, decision, memory))
         else:
             self._publish(decision, memory)
+        return decision
+
+    def _advise(self, watched: WatchedObject, fleet: Fleet, memory: ObjectMemory, *, wanted: int) -> None:
+        before = memory.adviser.told
+        memory.adviser.look(watched, fleet, wanted=wanted, now=self.clock.monotonic(), wall=self.clock.wall())
+        if memory.adviser.told != before:
+            self.metrics.recommended(watched.ref, {one.reason for one in memory.adviser.told})
 
     async def _write(self, watched: WatchedObject, fleet: Fleet, decision: Decision, memory: ObjectMemory) -> None:
         """Mark who should go, then change the number: the other order would leave the choice to chance."""
@@ -217,6 +228,7 @@ class ScalingLoop:
             kv_cache_tokens=memory.kv_cache_tokens,
             hung=memory.hangs.told,
             replaced=memory.hangs.past,
+            recommendations=memory.adviser.told,
         )
         if report != memory.report:
             memory.report = report
@@ -224,8 +236,8 @@ class ScalingLoop:
 
     def _memory(self, watched: WatchedObject) -> ObjectMemory:
         if watched.ref not in self._objects:
-            memory = ObjectMemory(State(history=watched.history), self.guard.begin(watched))
-            self._objects[watched.ref] = memory
+            state, adviser = State(history=watched.history), Adviser(watched.recommended)
+            self._objects[watched.ref] = ObjectMemory(state, self.guard.begin(watched), adviser)
         return self._objects[watched.ref]
 
     def _forget(self, refs: Iterable[ObjectRef]) -> None:

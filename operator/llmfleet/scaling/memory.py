@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field
 
+from llmfleet.scaling.adviser import Adviser
 from llmfleet.scaling.fleet import Fleet, Replica
 from llmfleet.scaling.guard import HangMemory
 from llmfleet.scaling.ports import PodRef, WatchedObject
 from llmfleet.scaling.report import Report
-from llmfleet.scaling.signals import Track, read
+from llmfleet.scaling.signals import read
 from llmfleet.scaling.state import State
 from llmfleet.scaling.status import Published
+from llmfleet.scaling.track import Track
 
 
 @dataclass(slots=True)
@@ -28,6 +30,7 @@ class ObjectMemory:
 
     state: State
     hangs: HangMemory
+    adviser: Adviser
     published: Published | None = None
     report: Report = field(default_factory=Report)
     """What the controller was told last."""

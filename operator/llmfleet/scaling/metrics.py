@@ -1,5 +1,7 @@
 """The operator's own metrics about scaling. Series of an object go with the object."""
 
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from llmfleet.api.conditions import Reason
@@ -33,6 +35,9 @@ class ScalingMetrics:
         self.replica_seconds = counter("llmfleet_replica_seconds_total", "Seconds times pods that hold a place.")
         self.hung = gauge("llmfleet_hung_replicas", "Replicas whose engine hangs and that are still there.")
         self.hangs = counter("llmfleet_hung_engines_total", "Engines that were found to hang.")
+        self.recommendations = gauge(
+            "llmfleet_recommendation", "1 for each change of the spec that is recommended.", "reason"
+        )
         self.errors = Counter(
             "llmfleet_scaling_errors_total", "Failures of the scaling loop.", ("stage",), registry=registry
         )
@@ -42,7 +47,7 @@ class ScalingMetrics:
             ("stage",),
             registry=registry,
         )
-        self._per_object = (self.kv_usage, self.running, self.waiting, self.held, self.hung)
+        self._per_object = (self.kv_usage, self.running, self.waiting, self.held, self.hung, self.recommendations)
         self._counted = (self.decisions, self.scrapes, self.replica_seconds, self.hangs)
 
     def seen(self, ref: ObjectRef, totals: Totals) -> None:
@@ -61,6 +66,12 @@ class ScalingMetrics:
         self.held.labels(*labels).set(decision.reason in HELD)
         self.decisions.labels(*labels, decision.reason.value).inc()
         self.replica_seconds.labels(*labels).inc(pod_seconds)
+
+    def recommended(self, ref: ObjectRef, reasons: Iterable[str]) -> None:
+        """Show what is recommended now."""
+        self.recommendations.remove_by_labels({"namespace": ref.namespace, "name": ref.name})
+        for reason in reasons:
+            self.recommendations.labels(ref.namespace, ref.name, reason).set(1)
 
     def scraped(self, ref: ObjectRef, result: str) -> None:
         """Count a look at a pod: `ok`, or the kind of error."""

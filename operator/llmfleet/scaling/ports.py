@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from llmfleet.api.status import Recommendation
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.state import Change
 
@@ -48,6 +49,12 @@ class EngineFacts:
 
     max_model_len: int | None = None
     """Tokens; None where the model's configuration decides."""
+    max_num_seqs: int | None = None
+    """None where vLLM decides."""
+    max_num_batched_tokens: int | None = None
+    """None where vLLM decides."""
+    fp8_kv_cache: bool = False
+    """Whether the profile's GPU is known to compute with a KV cache of 8-bit floats."""
     startup_timeout: float = 1800.0
     """Seconds within which a new replica should be ready."""
 
@@ -83,6 +90,8 @@ class WatchedObject:
     """What status.scaling.history says; read once, when the object is first seen."""
     replaced: tuple[Replacement, ...] = ()
     """What status.replacements says; read once too."""
+    recommended: tuple[Recommendation, ...] = ()
+    """What status.recommendations says; read once too."""
 
 
 class Directory(Protocol):

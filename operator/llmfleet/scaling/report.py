@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from llmfleet.api.status import ScalingStatus
+from llmfleet.api.status import Recommendation, ScalingStatus
 from llmfleet.scaling.ports import Replacement
 
 CAPACITY_TOLERANCE = 0.01
@@ -21,6 +21,8 @@ class Report:
     """A sentence for each replica whose engine hangs and that is still there."""
     replaced: tuple[Replacement, ...] = ()
     """The last replacements of hung replicas, newest first."""
+    recommendations: tuple[Recommendation, ...] = ()
+    """What the last hours speak for."""
 
 
 def capacity(known: int | None, seen: int | None) -> int | None:

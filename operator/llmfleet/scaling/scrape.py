@@ -16,7 +16,7 @@ from yarl import URL
 
 from llmfleet.engine.metrics import PageError, parse
 from llmfleet.scaling.ports import PodRef
-from llmfleet.scaling.signals import Sample
+from llmfleet.scaling.track import Sample
 
 MAX_BODY = 1 << 20
 """Bytes; a real page has 52 kB."""

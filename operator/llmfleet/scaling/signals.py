@@ -1,8 +1,8 @@
 """From successive pages of one pod to rates, freshness and heartbeat. Pure: time comes in with each sample.
 
-Second station of the autoscaler: scrape -> Sample -> `observe` -> Track -> `read` -> PodSignals -> policy. A counter
-that falls, or another process start, is a restart: what was seen before is forgotten, so no rate of a counter is ever
-negative or huge. A number that is unknown stays None. All times are monotonic seconds, all rates are per second.
+Second station of the autoscaler: scrape -> Sample -> Track -> `read` -> PodSignals -> policy. A track begins anew with
+each process, so no rate of a counter is ever negative or huge. A number that is unknown stays None. All times are
+monotonic seconds, all rates are per second.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,18 +11,13 @@ from enum import StrEnum
 from itertools import pairwise
 
 from llmfleet.engine.metrics import EngineMetrics
+from llmfleet.scaling.track import Sample, Track, in_flight
 
-RATE_WINDOW = 60.0
-"""Seconds over which token and preemption rates are taken: long enough for a mean, short against a replica's start."""
 FLOW_WINDOW = 12.0
 """Seconds over which queue growth and service are taken: two scrapes at the default period and slack, so that a step is
 seen within ten seconds. It is noisy; only a queue that already stands makes the policy look at it."""
-MAX_SAMPLES = 128
-"""Most samples kept for one pod, however short the scrape period."""
 SUSTAINED = 2
 """Scrapes with new preemptions within RATE_WINDOW that make preemption a state instead of an event."""
-_START_JITTER = 1.0
-"""Seconds by which a process's start time may differ without being another process."""
 
 Value = Callable[[EngineMetrics], float | None]
 
@@ -38,29 +33,6 @@ class Quality(StrEnum):
     """The last page is too old."""
     FROZEN = "Frozen"
     """Requests are in flight and nothing moves."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One page of one pod."""
-
-    at: float
-    """When the answer came."""
-    metrics: EngineMetrics
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """What is remembered of one pod."""
-
-    samples: tuple[Sample, ...]
-    """Since the last restart and within RATE_WINDOW, oldest first; never empty."""
-    moved_at: float
-    """When the engine gave a sign of life last, or no request was in flight."""
-    cpu_then: float | None = None
-    """CPU time that the page stated at that moment."""
-    stepped: bool = False
-    """Whether a step of this engine was ever seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,21 +87,18 @@ class PodSignals:
     """Engine steps with output."""
     kv_cache_tokens: int | None = None
     """Capacity of the KV cache."""
+    kv_cache_dtype: str | None = None
+    """Type of the KV cache by vLLM's name, auto included."""
+    prefix_caching: bool | None = None
+    """Whether the engine keeps the KV cache of prompts for others that begin alike."""
     heartbeat: Heartbeat = Heartbeat()
 
-
-def observe(track: Track | None, sample: Sample) -> Track:
-    """Add a page. A sample that is not newer than the last one is ignored."""
-    if track is not None and sample.at <= track.samples[-1].at:
-        return track
-    if track is None or _restarted(track.samples[-1].metrics, sample.metrics):
-        return Track((sample,), sample.at, sample.metrics.process_cpu)
-    last, oldest = track.samples[-1], sample.at - RATE_WINDOW
-    kept = tuple(s for s in track.samples[1 - MAX_SAMPLES :] if s.at >= oldest)
-    stepped = track.stepped or _work(last.metrics) != _work(sample.metrics)
-    if _moved(last.metrics, sample.metrics):
-        return Track((*kept, sample), sample.at, sample.metrics.process_cpu, stepped)
-    return Track((*kept, sample), track.moved_at, track.cpu_then, stepped)
+    @property
+    def tokens_per_step(self) -> float | None:
+        """Tokens that a step computed, on average; those found in the prefix cache were not computed."""
+        if not self.step_rate or self.prompt_rate is None or self.generation_rate is None:
+            return None
+        return (self.prompt_rate - (self.prefix_hit_rate or 0.0) + self.generation_rate) / self.step_rate
 
 
 def read(track: Track | None, *, now: float, stale_after: float) -> PodSignals:
@@ -139,7 +108,7 @@ def read(track: Track | None, *, now: float, stale_after: float) -> PodSignals:
     last = track.samples[-1]
     beat = Heartbeat(
         steps=last.metrics.steps,
-        in_flight=_in_flight(last.metrics),
+        in_flight=in_flight(last.metrics),
         silent_seconds=max(0.0, last.at - track.moved_at),
         seen_at=last.at,
         stepped=track.stepped,
@@ -171,6 +140,8 @@ def _known(track: Track, *, quality: Quality, heartbeat: Heartbeat) -> PodSignal
         generation_rate=_rate(track.samples, lambda m: m.generation_tokens),
         step_rate=_rate(track.samples, lambda m: m.steps),
         kv_cache_tokens=last.metrics.kv_cache_tokens,
+        kv_cache_dtype=last.metrics.kv_cache_dtype,
+        prefix_caching=last.metrics.prefix_caching,
         heartbeat=heartbeat,
     )
 
@@ -181,40 +152,8 @@ def _quality(metrics: EngineMetrics, beat: Heartbeat, stale_after: float) -> Qua
     return Quality.FROZEN if beat.silent_seconds > stale_after else Quality.FRESH
 
 
-def _work(metrics: EngineMetrics) -> tuple[float | None, ...]:
-    """Counters that only an engine's step moves. Requests that end are not among them: a client may have hung up."""
-    return (metrics.steps, metrics.generation_tokens, metrics.prompt_tokens)
-
-
-def _gauges(metrics: EngineMetrics) -> tuple[float | None, ...]:
-    """Set anew by each step, one that only prefills too (vLLM `Scheduler.update_from_output`, 0.7.3 and later)."""
-    return (metrics.running, metrics.waiting, metrics.kv_usage)
-
-
-def _restarted(before: EngineMetrics, after: EngineMetrics) -> bool:
-    """Another process start, or any counter that fell or vanished."""
-    starts = (before.process_start, after.process_start)
-    if starts[0] is not None and starts[1] is not None and abs(starts[1] - starts[0]) > _START_JITTER:
-        return True
-    old, new = ((*_work(metrics), metrics.finished, metrics.preemptions) for metrics in (before, after))
-    return any(then is not None and (now is None or now < then) for then, now in zip(old, new, strict=True))
-
-
-def _moved(before: EngineMetrics, after: EngineMetrics) -> bool:
-    """Whether the engine works, is idle, or gives no counter by which it could be judged."""
-    idle = not _in_flight(before) or not _in_flight(after)
-    unknown = all(value is None for value in _work(after))
-    return idle or unknown or _work(before) != _work(after) or _gauges(before) != _gauges(after)
-
-
 def _advanced(before: float | None, after: float | None) -> bool | None:
     return None if before is None or after is None else after > before
-
-
-def _in_flight(metrics: EngineMetrics) -> float | None:
-    """Running and waiting. A wedged engine was seen to show 0 running, so both count."""
-    known = [value for value in (metrics.running, metrics.waiting) if value is not None]
-    return sum(known) if known else None
 
 
 def _queue(metrics: EngineMetrics) -> float | None:

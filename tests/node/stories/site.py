@@ -42,6 +42,8 @@ def values(**settings: Any) -> dict[str, Any]:
                 {"name": "cpu", "resourceName": "", **PROFILE},
             ],
             "scaling": {"scrapePeriodSeconds": 1, "decisionPeriodSeconds": 1, "staleAfterSeconds": 5},
+            # The stories' models take 8,192 tokens, so the grace is 16.4 s.
+            "hangs": {"graceSeconds": 8, "clusterReplacementsPerHour": 100},
             **settings,
         },
     }

@@ -1,5 +1,7 @@
 """Engines that crash, hang or start slowly."""
 
+from typing import Any
+
 import pytest
 
 from tests.node.stories.tenant import Client, Tenant, spec, steady
@@ -50,18 +52,87 @@ def test_slow_start(team: Tenant) -> None:
     assert team.status("slow")["engine"]["startupSeconds"] >= 15
 
 
-@pytest.mark.thorough
+SLOW = [{"name": "SIM_TIME_SCALE", "value": "0.1"}]
+"""Ten milliseconds a step become a tenth of a second: streams last, as with a real model."""
+
+
+def replaced(team: Tenant, name: str) -> list[str]:
+    """Pods that the operator replaced because their engine hung, newest first."""
+    return [record["pod"] for record in team.status(name).get("replacements", [])]
+
+
 def test_hang(team: Tenant) -> None:
-    """A hung engine answers /health: Kubernetes sees nothing, so its frozen counters must hold the replicas."""
-    scaling = {"minReplicas": 1, "maxReplicas": 4, "scaleDownDelaySeconds": 5}
-    slow = [{"name": "SIM_TIME_SCALE", "value": "0.1"}]
-    team.apply("hung", spec(scaling=scaling, replicas=2, env=slow))
+    """A hung engine answers /health, so Kubernetes sees nothing: the operator replaces it, and only it."""
+    team.apply("hung", spec(replicas=2, env=SLOW))
     team.until_settled("hung", replicas=2)
+    victim, other = team.ready("hung")
+    address = next(p["status"]["podIP"] for p in team.pods("hung") if p["metadata"]["name"] == other)
+    both = Client(
+        team, "both", urls=team.urls("hung"), requests=steady("hung", count=40, per_second=2, output_tokens=90)
+    )
+    streams = steady("hung", count=40, per_second=1, output_tokens=200)
+    direct = Client(team, "direct", urls={"hung": f"http://{address}:8000/v1"}, requests=streams)
+    for client in (both, direct):
+        client.until_started()
+    team.watch.during(3, lambda: False, "requests are on their way to both")
+    team.fault(victim, "hang")
+    team.watch.until("the hung pod is replaced", lambda: replaced(team, "hung") == [victim], timeout=90)
+    (record,) = team.status("hung")["replacements"]
+    assert "in flight and no engine step for" in record["message"]
+    team.until_ready("hung", 2, without=[victim])
+    assert other in team.ready("hung")
+    assert "EngineHung" in team.kubectl("describe", "llm", "hung").split("Events:")[1]
+    assert direct.result()["errors"] == [], "streams of the working replica were cut"
+    assert replaced(team, "hung") == [victim]
+
+
+@pytest.mark.thorough
+def test_all_hang(team: Tenant) -> None:
+    """Frozen counters hold the replicas; then the replicas are replaced, one at a time."""
+    scaling = {"minReplicas": 1, "maxReplicas": 4, "scaleDownDelaySeconds": 60}
+    team.apply("hung", spec(scaling=scaling, replicas=2, env=SLOW))
+    team.until_settled("hung", replicas=2)
+    old = team.ready("hung")
     requests = steady("hung", count=40, per_second=20, output_tokens=400)
     Client(team, "client", urls=team.urls("hung"), requests=requests).until_started()
     team.watch.during(3, lambda: False, "requests are on their way")
-    for pod in team.ready("hung"):
+    for pod in old:
         team.fault(pod, "hang")
     team.watch.until("held", lambda: team.condition("hung", "ScalingActive").get("reason") == "HeldStale", timeout=90)
     left = len(team.ready("hung"))
-    team.watch.during(10, lambda: len(team.pods("hung")) < left, "a replica was taken away from a hung fleet")
+    team.watch.during(8, lambda: len(team.pods("hung")) < left, "a replica was taken away from a hung fleet")
+    team.watch.until("both are replaced", lambda: set(replaced(team, "hung")) == set(old), timeout=120)
+    team.until_ready("hung", 2, without=old)
+    assert one_at_a_time(team, old)
+
+
+def one_at_a_time(team: Tenant, pods: list[str]) -> bool:
+    """Whether no two of these pods were ever on their way out at the same moment."""
+    ending: set[str] = set()
+    for event in team.watch.history:
+        if event.kind == "Pod" and event.name in pods:
+            is_ending = event.type != "DELETED" and "deletionTimestamp" in event.body["metadata"]
+            (ending.add if is_ending else ending.discard)(event.name)
+        if len(ending) > 1:
+            return False
+    return True
+
+
+@pytest.mark.thorough
+@pytest.mark.long
+def test_hang_again_and_again(team: Tenant) -> None:
+    """After three replacements in an hour the object says so, and the fourth hung pod is left alone."""
+    team.apply("hanging", spec(env=[*SLOW, {"name": "SIM_FAULTS", "value": "hang@8"}]))
+    team.until_settled("hanging", replicas=1)
+    requests = steady("hanging", count=600, per_second=2, output_tokens=50)
+    Client(team, "client", urls=team.urls("hanging"), requests=requests).until_started()
+
+    def ready() -> dict[str, Any]:
+        return team.condition("hanging", "Ready")
+
+    team.watch.until("given up", lambda: "3 were replaced in the last hour" in ready().get("message", ""), timeout=300)
+    assert ready()["reason"] == "EngineHung"
+    assert team.condition("hanging", "Available")["reason"] == "NoneReady"
+    (pod,) = team.ready("hanging")
+    team.watch.during(15, lambda: team.ready("hanging") != [pod], "a fourth pod was replaced within the hour")
+    assert len(replaced(team, "hanging")) == 3

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from llmfleet.api.settings import Settings
 from llmfleet.api.status import ScalingStatus
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.errors import ConflictError, GoneError
@@ -12,7 +13,7 @@ from llmfleet.controller.reconcile import Reconciler
 from llmfleet.controller.scaling_bridge import CachedDirectory, ClusterActuator, Reporter
 from llmfleet.scaling.ports import Conflict, EngineFacts, ObjectRef, PodRef, WatchedObject
 from llmfleet.scaling.report import Report
-from tests.unit.controller.bodies import NOON, UID, counts, llm_body, pod_body, running
+from tests.unit.controller.bodies import NOON, SETTINGS, UID, counts, llm_body, pod_body, running
 
 KEY = ("team", "qwen")
 SCALED: dict[str, Any] = {"scaling": {"minReplicas": 2, "maxReplicas": 4}, "replicas": 3}
@@ -28,7 +29,7 @@ def cache() -> Cache:
 def reconciler(cache: Cache) -> Reconciler:
     nothing: Any = None
     found = Reconciler(
-        cache=cache, cluster=nothing, applier=nothing, settings=nothing, recorder=nothing, startups=nothing
+        cache=cache, cluster=nothing, applier=nothing, settings=SETTINGS, recorder=nothing, startups=nothing
     )
     found.visited.add(KEY)
     return found
@@ -79,12 +80,30 @@ def test_others_are_left_out(cache: Cache, reconciler: Reconciler, body: dict[st
 def test_an_object_that_nobody_scales_is_watched(cache: Cache, reconciler: Reconciler) -> None:
     """Its engines may hang too; what its status tells of replacements is read, as far as it can be."""
     record = {"time": NOON, "pod": "a", "reason": "EngineHung", "message": "it was replaced"}
-    status = {"replacements": [record, {"time": "yesterday"}]}
-    cache.objects.put(llm_body(engine={"maxModelLen": 8192}, startup={"timeoutSeconds": 60}, status=status))
+    advice = {"reason": "RaiseMaxNumSeqs", "message": "raise it", "since": NOON}
+    status = {"replacements": [record, {"time": "yesterday"}], "recommendations": [advice, {}]}
+    engine = {"maxModelLen": 8192, "maxNumSeqs": 64, "maxNumBatchedTokens": 512}
+    cache.objects.put(llm_body(engine=engine, startup={"timeoutSeconds": 60}, status=status))
     (found,) = directory(cache, reconciler)
     assert found.config is None
-    assert found.facts == EngineFacts(max_model_len=8192, startup_timeout=60)
+    assert found.facts == EngineFacts(
+        max_model_len=8192, max_num_seqs=64, max_num_batched_tokens=512, startup_timeout=60
+    )
+    assert [one.reason for one in found.recommended] == ["RaiseMaxNumSeqs"]
     assert [(one.pod, one.message) for one in found.replaced] == [("a", "it was replaced")]
+
+
+@pytest.mark.parametrize(
+    ("capability", "has_fp8"), [("8.0", False), ("8.9", True), ("9.0", True), ("10.0", True), ("", False)]
+)
+def test_the_profile_says_whether_the_gpu_has_fp8(
+    cache: Cache, reconciler: Reconciler, capability: str, *, has_fp8: bool
+) -> None:
+    profile = {"name": "gpu", "default": True, "memoryGiB": 80, "computeCapability": capability}
+    reconciler.settings = Settings.parse({"gpuProfiles": [profile]})
+    cache.objects.put(llm_body())
+    (found,) = directory(cache, reconciler)
+    assert found.facts.fp8_kv_cache is has_fp8
 
 
 POD = PodRef(name="a", uid="uid-a", ip="10.0.0.1", port=8000, ready=True, resource_version="7")

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from llmfleet.api.conditions import ConditionType, Reason
-from llmfleet.api.status import Condition, LLMDeploymentStatus, ScalingSignals, ScalingStatus
+from llmfleet.api.conditions import Advice, ConditionType, Reason
+from llmfleet.api.status import Condition, LLMDeploymentStatus, Recommendation, ScalingSignals, ScalingStatus
 from llmfleet.controller.conditions import Judgement, merge
 from llmfleet.controller.status import Findings, build
 from llmfleet.engine.checks import Problem, Severity
@@ -239,6 +239,14 @@ def test_replacements_are_told_and_kept_while_the_loop_is_silent() -> None:
     assert [(one.pod, one.reason) for one in status.replacements] == [("a", "EngineHung")]
     after = report(llm_body(status=status.dump()), live=SERVING)
     assert after.replacements == status.replacements
+
+
+def test_recommendations_are_passed_on_and_kept_while_the_loop_is_silent() -> None:
+    advice = Recommendation(reason=Advice.RAISE_MAX_NUM_SEQS, message="raise it", since="2026-11-22T12:00:00Z")
+    status = report(llm_body(), live=SERVING, report=Report(recommendations=(advice,)))
+    assert status.recommendations == (advice,)
+    assert report(llm_body(status=status.dump()), live=SERVING).recommendations == (advice,)
+    assert report(llm_body(status=status.dump()), live=SERVING, report=Report()).recommendations == ()
 
 
 def test_the_same_findings_make_the_same_status() -> None:

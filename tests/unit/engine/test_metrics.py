@@ -33,7 +33,10 @@ def test_real_page() -> None:
         gpu_blocks=8192,
         block_size=128,
         kv_size_tokens=1048576,
+        kv_cache_dtype="auto",
+        prefix_caching=True,
         process_start=1.79536800918e9,
+        process_cpu=14.940000000000001,
     )
 
 
@@ -45,6 +48,22 @@ def test_old_page() -> None:
     assert found.kv_size_tokens is None
     assert found.kv_cache_tokens == 27500 * 16
     assert found.missing == ()
+
+
+@pytest.mark.parametrize(
+    ("labels", "dtype", "caching"),
+    [
+        (['cache_dtype="fp8",enable_prefix_caching="False"'], "fp8", False),
+        (['cache_dtype="auto",enable_prefix_caching="True"', 'cache_dtype="fp8"'], None, None),
+        (['enable_prefix_caching="maybe"'], None, None),
+        ([f'cache_dtype="{"x" * 1000}"'], "x" * 32, None),
+        ([], None, None),
+    ],
+)
+def test_what_the_engine_states_of_its_cache(labels: list[str], dtype: str | None, caching: object) -> None:
+    """Engines that do not agree state nothing; a word of a stranger is cut."""
+    found = parse("".join(f"vllm:cache_config_info{{{one}}} 1.0\n" for one in labels))
+    assert (found.kv_cache_dtype, found.prefix_caching) == (dtype, caching)
 
 
 @pytest.mark.parametrize("page", [REAL, OLD], ids=["0.32.0", "0.8.0"])

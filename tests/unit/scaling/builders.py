@@ -4,8 +4,9 @@ from llmfleet.engine.metrics import EngineMetrics
 from llmfleet.scaling.config import ScalingConfig, Targets
 from llmfleet.scaling.fleet import Fleet, Replica
 from llmfleet.scaling.policy import Decision, decide, written
-from llmfleet.scaling.signals import PodSignals, Quality, Sample, Track, observe
+from llmfleet.scaling.signals import PodSignals, Quality
 from llmfleet.scaling.state import State
+from llmfleet.scaling.track import Sample, Track, observe
 
 DELAY = 300.0
 PERIOD = 5.0

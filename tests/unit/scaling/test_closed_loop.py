@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from llmfleet.engine.metrics import EngineMetrics
 from llmfleet.scaling.fleet import Fleet, Replica
 from llmfleet.scaling.policy import decide
-from llmfleet.scaling.signals import Sample, Track, observe, read
+from llmfleet.scaling.signals import read
 from llmfleet.scaling.state import State
+from llmfleet.scaling.track import Sample, Track, observe
 from llmfleet.sim.replica import Replica as Engine
 from llmfleet.sim.sequence import Limits, Request
 from llmfleet.sim.steptime import StepTime

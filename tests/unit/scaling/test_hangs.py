@@ -10,7 +10,8 @@ from llmfleet.api.settings import HangSettings
 from llmfleet.engine.metrics import EngineMetrics
 from llmfleet.scaling.hangs import CONFIRM_SHARE, Patient, Suspicion, Ward, choose, examine, grace
 from llmfleet.scaling.ports import EngineFacts, PodRef, Replacement
-from llmfleet.scaling.signals import Heartbeat, PodSignals, Quality, Sample, Track, observe, read
+from llmfleet.scaling.signals import Heartbeat, PodSignals, Quality, read
+from llmfleet.scaling.track import Sample, Track, observe
 from tests.unit.scaling.builders import page
 
 SETTINGS = HangSettings()

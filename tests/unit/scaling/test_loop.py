@@ -9,7 +9,7 @@ from llmfleet.api.settings import HangSettings, ScalingSettings
 from llmfleet.engine.metrics import EngineMetrics
 from llmfleet.scaling.loop import ECHO_SECONDS, ScalingLoop
 from llmfleet.scaling.metrics import ScalingMetrics
-from llmfleet.scaling.ports import Conflict, ObjectRef, Replacement, WatchedObject
+from llmfleet.scaling.ports import Conflict, EngineFacts, ObjectRef, Replacement, WatchedObject
 from llmfleet.scaling.scrape import ErrorKind, ScrapeError
 from llmfleet.scaling.state import Change
 from tests.unit.scaling.builders import DELAY, PERIOD, page
@@ -406,3 +406,23 @@ async def test_a_leader_that_is_none_any_more_deletes_nothing() -> None:
         world.leader = False  # lost between the decision and the write
         await pass_by(world, 300)
     assert world.writes == []
+
+
+async def test_recommendations_are_reported_once_and_shown_as_a_metric() -> None:
+    """With what the engine states of its KV cache; and they go when the spec is another one."""
+    world = World()
+    world.add(REF, page(kv_usage=0.1, running=8.0, waiting=9.0, prefix_caching=False))
+    world.change(REF, config=None, facts=EngineFacts(max_num_seqs=8))
+    labels = {"namespace": "team", "name": "chat"}
+    async with running(world):
+        await world.clock.advance(3600 + 700)
+        (_, report) = world.reports[-1]
+        assert [one.reason for one in report.recommendations] == ["RaiseMaxNumSeqs", "EnablePrefixCaching"]
+        assert world.value("llmfleet_recommendation", **labels, reason="RaiseMaxNumSeqs") == 1
+        heard = len(world.reports)
+        await world.clock.advance(3600)
+        assert len(world.reports) == heard
+        world.change(REF, facts=EngineFacts(max_num_seqs=32))
+        await world.clock.advance(PERIOD)
+        assert world.reports[-1][1].recommendations == ()
+        assert world.value("llmfleet_recommendation", **labels, reason="RaiseMaxNumSeqs") is None

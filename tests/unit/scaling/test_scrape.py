@@ -19,7 +19,7 @@ from llmfleet.scaling.loop import ScalingLoop
 from llmfleet.scaling.metrics import ScalingMetrics
 from llmfleet.scaling.ports import ObjectRef, PodRef
 from llmfleet.scaling.scrape import ErrorKind, ScrapeError, Scraper
-from llmfleet.scaling.signals import Sample
+from llmfleet.scaling.track import Sample
 from tests.unit.scaling.world import World
 
 REAL = (Path(__file__).parents[1] / "data" / "vllm-0.32.0-metrics-idle.txt").read_text()

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmfleet.engine.metrics import EngineMetrics
-from llmfleet.scaling.signals import FLOW_WINDOW, MAX_SAMPLES, RATE_WINDOW, PodSignals, Quality, Sample, observe, read
+from llmfleet.scaling.signals import FLOW_WINDOW, PodSignals, Quality, read
+from llmfleet.scaling.track import MAX_SAMPLES, RATE_WINDOW, Sample, observe
 from tests.unit.scaling.builders import page, track
 
 STALE = 20.0

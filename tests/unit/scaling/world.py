@@ -15,8 +15,8 @@ from llmfleet.scaling.metrics import ScalingMetrics
 from llmfleet.scaling.ports import EngineFacts, ObjectRef, PodRef, WatchedObject
 from llmfleet.scaling.report import Report
 from llmfleet.scaling.scrape import ScrapeError
-from llmfleet.scaling.signals import Sample
 from llmfleet.scaling.state import MANAGER
+from llmfleet.scaling.track import Sample
 from tests.unit.scaling.builders import config, page
 
 REF = ObjectRef("team", "chat", "uid-1")
