@@ -1,6 +1,7 @@
-"""How children are made on a real API server: in one request each, and never over somebody else's."""
+"""How children are made on a real API server: in one request each, never over somebody else's; and how a pod goes."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from llmfleet.api.conditions import Reason
 from llmfleet.controller.apply import Applier
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.errors import InvalidError
+from llmfleet.controller.errors import ConflictError, GoneError, InvalidError
 from llmfleet.controller.occupancy import Occupancy
 from llmfleet.controller.plan import Plan, plan
 from llmfleet.manifests.deployment import has_template_hash
@@ -36,6 +37,7 @@ class Hand:
     """An Applier, and the objects whose children it makes."""
 
     control_plane: ControlPlane
+    cluster: Cluster
     applier: Applier
 
     async def make(self, name: str, **spec: Any) -> None:
@@ -55,7 +57,7 @@ async def hand(control_plane: ControlPlane) -> AsyncIterator[Hand]:
     async with await config.new_client_from_config(str(control_plane.kubeconfig)) as api:
         api.configuration.client_session_kwargs = {"trust_env": False}
         cluster = Cluster(api, may_write=lambda: True)
-        yield Hand(control_plane, Applier(cluster, Cache(), Occupancy(cluster)))
+        yield Hand(control_plane, cluster, Applier(cluster, Cache(), Occupancy(cluster)))
 
 
 async def test_a_child_costs_one_write(hand: Hand) -> None:
@@ -105,3 +107,24 @@ async def test_a_child_of_ours_that_lost_its_label_gets_it_back(hand: Hand) -> N
     await asyncio.to_thread(hand.control_plane.kubectl, "label", "service", "bare", "llmfleet.io/deployment-")
     await hand.make("bare")
     assert hand.live("service", "bare")["metadata"]["labels"]["llmfleet.io/deployment"] == "bare"
+
+
+async def test_a_pod_is_deleted_only_as_it_was_seen_and_gets_the_grace_that_is_given(hand: Hand) -> None:
+    """The API server checks uid and version itself: what was made anew, or changed, since it was seen is left alone."""
+    make = ("run", "hung", "--image=busybox", "--restart=Never", "--overrides", json.dumps(LONG_GRACE))
+    await asyncio.to_thread(hand.control_plane.kubectl, *make)
+    seen = hand.live("pod", "hung")["metadata"]
+    await asyncio.to_thread(hand.control_plane.kubectl, "annotate", "pod", "hung", "changed=1")
+    meta = hand.live("pod", "hung")["metadata"]
+    for uid, version in (("another", meta["resourceVersion"]), (meta["uid"], seen["resourceVersion"])):
+        with pytest.raises(ConflictError):
+            await hand.cluster.delete_pod("default", "hung", uid=uid, version=version, grace=15)
+    assert "deletionTimestamp" not in hand.live("pod", "hung")["metadata"]
+    await hand.cluster.delete_pod("default", "hung", uid=meta["uid"], version=meta["resourceVersion"], grace=15)
+    assert hand.live("pod", "hung")["metadata"]["deletionGracePeriodSeconds"] == 15
+    with pytest.raises(GoneError):
+        await hand.cluster.delete_pod("default", "nobody", uid="1", version="1", grace=15)
+
+
+LONG_GRACE = {"spec": {"nodeName": "somewhere", "terminationGracePeriodSeconds": 600}}
+"""Bound to a node, so that it waits for its kubelet to end it."""

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.node.stories.tenant import Client, Tenant, spec, steady
+from tests.node.stories.watching import is_ready
 
 pytestmark = pytest.mark.node
 
@@ -107,15 +108,19 @@ def test_all_hang(team: Tenant) -> None:
 
 
 def one_at_a_time(team: Tenant, pods: list[str]) -> bool:
-    """Whether no two of these pods were ever on their way out at the same moment."""
-    ending: set[str] = set()
+    """Whether a new pod was ready before the second of these two was deleted."""
+    deleted: set[str] = set()
+    ready: set[str] = set()
     for event in team.watch.history:
-        if event.kind == "Pod" and event.name in pods:
-            is_ending = event.type != "DELETED" and "deletionTimestamp" in event.body["metadata"]
-            (ending.add if is_ending else ending.discard)(event.name)
-        if len(ending) > 1:
-            return False
-    return True
+        if event.kind != "Pod" or "llmfleet.io/deployment" not in event.body["metadata"].get("labels", {}):
+            continue
+        if event.name in pods and "deletionTimestamp" in event.body["metadata"]:
+            deleted.add(event.name)
+        if len(deleted) == len(pods):
+            return bool(ready)
+        if event.name not in pods and is_ready(event.body):
+            ready.add(event.name)
+    return False
 
 
 @pytest.mark.thorough
