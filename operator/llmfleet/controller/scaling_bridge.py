@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, TypeVar
 
 from pydantic import ValidationError
@@ -92,7 +92,7 @@ def _watched(observed: Observed, wish: Wish) -> WatchedObject:
     return WatchedObject(
         ref=ObjectRef(target.namespace, target.name, target.uid),
         config=wish.config,
-        facts=wish.facts,
+        facts=replace(wish.facts, inputs=observed.deployment.inputs_hash if observed.deployment else ""),
         replicas=target.spec.get("replicas", 1),
         resource_version=str(target.version),
         pods=tuple(_pod(pod) for pod in observed.pods if not pod.finished),

@@ -55,6 +55,8 @@ class EngineFacts:
     """None where vLLM decides."""
     fp8_kv_cache: bool = False
     """Whether the profile's GPU is known to compute with a KV cache of 8-bit floats."""
+    inputs: str = ""
+    """Hash of all that the pods were made from; another one means other engines."""
     startup_timeout: float = 1800.0
     """Seconds within which a new replica should be ready."""
 

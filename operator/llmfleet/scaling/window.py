@@ -36,7 +36,7 @@ class Seen:
 
     began: float = 0.0
     seconds: float = 0.0
-    """Time for which the object was watched with fresh metrics of every replica."""
+    """Time for which the object was watched, no replica started or ended, and all gave fresh metrics."""
     replica_seconds: float = 0.0
     kv: "array[float]" = field(default_factory=lambda: array("f", bytes(4 * BINS)))
     """Seconds at each step of KV usage."""
@@ -115,7 +115,7 @@ class Window:
         self._facts, self._config = facts, config
         step = min(now - self._last, LONGEST_STEP) if self._last is not None else 0.0
         self._last = now
-        if step and fleet.serving and not fleet.unknown:
+        if step and fleet.serving and not fleet.unknown and _is_settled(fleet):
             self._note(fleet, facts, config, wanted=wanted, now=now, step=step)
         return is_other
 
@@ -140,6 +140,11 @@ class Window:
     def seen(self) -> Seen:
         """All of it."""
         return _total(self._blocks)
+
+
+def _is_settled(fleet: Fleet) -> bool:
+    """No replica starts or ends: in a rollout the numbers are of two specs. One without room may wait for ever."""
+    return all(one.unschedulable or (one.ready and not one.terminating) for one in fleet.replicas)
 
 
 def _total(blocks: Iterable[Seen]) -> Seen:

@@ -11,9 +11,10 @@ from llmfleet.controller.errors import ConflictError, GoneError
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.reconcile import Reconciler
 from llmfleet.controller.scaling_bridge import CachedDirectory, ClusterActuator, Reporter
+from llmfleet.manifests.hashing import inputs_hash
 from llmfleet.scaling.ports import Conflict, EngineFacts, ObjectRef, PodRef, WatchedObject
 from llmfleet.scaling.report import Report
-from tests.unit.controller.bodies import NOON, SETTINGS, UID, counts, llm_body, pod_body, running
+from tests.unit.controller.bodies import NOON, SETTINGS, UID, counts, llm_body, parsed, pod_body, running
 
 KEY = ("team", "qwen")
 SCALED: dict[str, Any] = {"scaling": {"minReplicas": 2, "maxReplicas": 4}, "replicas": 3}
@@ -50,6 +51,7 @@ def test_a_scaled_object_with_its_pods(cache: Cache, reconciler: Reconciler) -> 
     cache.pods.put(pod_body("b", conditions=[{"type": "PodScheduled", "status": "False", "message": "no room"}]))
     cache.pods.put(pod_body("evicted", phase="Failed"))
     (found,) = directory(cache, reconciler)
+    assert found.facts.inputs == inputs_hash(parsed(target), SETTINGS)
     assert found.ref == ObjectRef("team", "qwen", UID)
     assert found.config is not None
     assert (found.config.min_replicas, found.config.max_replicas, found.replicas) == (2, 4, 3)

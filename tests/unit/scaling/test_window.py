@@ -76,10 +76,15 @@ def test_what_the_load_wants_is_compared_with_the_bounds() -> None:
     [
         pytest.param(fleet(signals(), signals(quality=Quality.STALE)), id="one is not known"),
         pytest.param(fleet(starting=1), id="nobody serves"),
+        pytest.param(fleet(signals(), starting=1), id="one starts: it may be of another spec"),
     ],
 )
 def test_what_is_not_known_is_not_seen(blind: Fleet) -> None:
     assert watch(blind).seconds == 0
+
+
+def test_a_replica_that_finds_no_room_blinds_nobody() -> None:
+    assert watch(fleet(signals(), starting=1, unschedulable=1)).seconds > 0
 
 
 def test_a_gap_in_watching_is_not_counted_as_what_was_seen_after_it() -> None:
