@@ -234,7 +234,7 @@ def test_deletion_is_left_to_kubernetes(cluster: ControlPlane, operator: Operato
     until(lambda: not target.child_names, what="the children are gone")
     time.sleep(QUIET)
     assert [event.name for event in writes(cluster, since=since)] == []
-    assert 'name="deleted"' not in operator.page("/metrics")[1]
+    until(lambda: 'name="deleted"' not in operator.page("/metrics")[1], what="its series are gone")
 
 
 def test_an_object_made_anew_under_its_name_gets_its_own_children(cluster: ControlPlane) -> None:
