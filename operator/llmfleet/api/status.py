@@ -86,7 +86,7 @@ class EngineStatus(ApiModel):
     """What the running engines say of themselves."""
 
     version: Annotated[str, Field(max_length=64)] | None = None
-    """vLLM version, from the image tag or the operator's settings."""
+    """vLLM version as the engine that started last tells it; before, from the image tag or the operator's settings."""
     kv_cache_tokens: Annotated[int, Field(ge=0)] | None = None
     """Tokens that the KV cache of one replica holds."""
     startup_seconds: Annotated[int, Field(ge=0)] | None = None

@@ -166,13 +166,13 @@ def _profile(findings: Findings, settings: Settings) -> str | None:
 def _engine(findings: Findings, previous: LLMDeploymentStatus, settings: Settings) -> EngineStatus | None:
     """What is known of the engines; what is not known this time stays as it was."""
     old = previous.engine or EngineStatus()
-    version = old.version
-    if findings.deployment is not None:
+    version: str | None = findings.report.version if findings.report else ""
+    if not version and findings.deployment is not None:
         found = version_of(image_of(findings.deployment.spec, settings), settings)
         version = str(found) if found else None
     tokens = findings.report.kv_cache_tokens if findings.report else None
     engine = EngineStatus(
-        version=version,
+        version=version or (old.version if findings.deployment is None else None),
         kv_cache_tokens=old.kv_cache_tokens if tokens is None else tokens,
         startup_seconds=old.startup_seconds if findings.startup_seconds is None else findings.startup_seconds,
     )

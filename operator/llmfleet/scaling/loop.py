@@ -50,6 +50,10 @@ class Looks(Protocol):
         """Look at one pod."""
         ...
 
+    def version(self, pod: PodRef) -> Awaitable[str]:
+        """Ask one pod for its vLLM version."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScalingLoop:
@@ -113,6 +117,8 @@ class ScalingLoop:
     async def _look_at(self, ref: ObjectRef, pod: PodRef, known: PodMemory) -> None:
         try:
             found = await self.scraper.scrape(pod, suspect=known.suspect)
+            if known.version is None and isinstance(found, Sample):
+                known.version = await self.scraper.version(pod)
         except Exception:  # noqa: BLE001 (a bug met on one pod's page must not end the loop for all)
             _log.exception("scaling: looking at %s/%s failed", ref.namespace, pod.name)
             self.metrics.errors.labels("scrape").inc()
@@ -147,6 +153,7 @@ class ScalingLoop:
         fleet = memory.fleet(watched, now=now, stale_after=self.settings.stale_after_seconds)
         self.guard.watch(tasks, watched, fleet, memory.hangs)
         self.metrics.seen(watched.ref, fleet.totals)
+        memory.engine_version = memory.version(watched.pods) or memory.engine_version
         memory.kv_cache_tokens = capacity(memory.kv_cache_tokens, fleet.totals.kv_cache_tokens)
         if watched.config is None:
             memory.rest()
@@ -226,6 +233,7 @@ class ScalingLoop:
         report = Report(
             scaling=memory.published.status if memory.published else None,
             kv_cache_tokens=memory.kv_cache_tokens,
+            version=memory.engine_version,
             hung=memory.hangs.told,
             replaced=memory.hangs.past,
             recommendations=memory.adviser.told,

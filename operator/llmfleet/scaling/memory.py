@@ -1,5 +1,6 @@
 """What the loop remembers of objects and of the engine processes of their pods."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from llmfleet.scaling.adviser import Adviser
@@ -22,6 +23,8 @@ class PodMemory:
     """Whether the last look at it timed out."""
     looking: bool = False
     """Whether a look is under way."""
+    version: str | None = None
+    """vLLM's version as the engine told it; empty: it does not tell; None: not asked yet."""
 
 
 @dataclass(slots=True)
@@ -36,6 +39,8 @@ class ObjectMemory:
     """What the controller was told last."""
     kv_cache_tokens: int | None = None
     """Capacity of one replica's KV cache, as last known."""
+    engine_version: str = ""
+    """vLLM's version as the engines told it last."""
     decided_at: float | None = None
     writing: bool = False
     """Whether a write is under way."""
@@ -49,6 +54,11 @@ class ObjectMemory:
     def pod(self, pod: PodRef) -> PodMemory:
         """The memory of a pod, an empty one for a new pod."""
         return self._pods.setdefault((pod.uid, pod.started_at), PodMemory())
+
+    def version(self, pods: Iterable[PodRef]) -> str:
+        """What the youngest of the pods that told a version told; empty if none did."""
+        told = [(pod.created_at, known.version) for pod in pods if (known := self.pod(pod)).version]
+        return max(told)[1] or "" if told else ""
 
     def keep(self, pods: tuple[PodRef, ...]) -> None:
         """Forget all other pods."""

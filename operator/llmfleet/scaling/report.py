@@ -17,6 +17,8 @@ class Report:
     """None for an object that is not scaled."""
     kv_cache_tokens: int | None = None
     """Capacity of one replica's KV cache."""
+    version: str = ""
+    """vLLM's version as the youngest engine tells it; empty: none told."""
     hung: tuple[str, ...] = ()
     """A sentence for each replica whose engine hangs and that is still there."""
     replaced: tuple[Replacement, ...] = ()

@@ -1,4 +1,4 @@
-"""One look at one engine: HTTP GET of /metrics, with a limit on everything.
+"""One look at one engine: HTTP GET of /metrics (and once of /version), with a limit on everything.
 
 First station of the autoscaler. The other side is a tenant's pod, so it may answer slowly, endlessly, with redirects,
 cookies or compressed bombs: time, bytes and connections are bounded, nothing is followed, stored or unpacked. What
@@ -6,6 +6,7 @@ comes back is a Sample or a ScrapeError; no exception leaves here.
 """
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,6 +15,7 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
+from llmfleet.engine import version as versions
 from llmfleet.engine.metrics import PageError, parse
 from llmfleet.scaling.ports import PodRef
 from llmfleet.scaling.track import Sample
@@ -79,29 +81,49 @@ class Scraper:
 
     async def scrape(self, pod: PodRef, *, suspect: bool) -> Sample | ScrapeError:
         """Look at one pod; `suspect` where the last look at it timed out. Waiting for a turn is not timed."""
+        body = await self._get(pod, "/metrics", suspect=suspect)
+        if isinstance(body, ScrapeError):
+            return body
+        try:
+            return Sample(self._monotonic(), parse(body.decode("utf-8", errors="replace")))
+        except (PageError, ValueError) as error:
+            return ScrapeError(ErrorKind.INVALID, type(error).__name__)
+
+    async def version(self, pod: PodRef) -> str:
+        """The vLLM version that an engine says it is; empty where it does not say, or not in a form that is known.
+
+        `GET /version` needs no API key (vLLM `entrypoints/serve/instrumentator`).
+        """
+        body = await self._get(pod, "/version", suspect=False)
+        try:
+            told = {} if isinstance(body, ScrapeError) else json.loads(body)
+        except ValueError:
+            return ""
+        text = told.get("version") if isinstance(told, dict) else None
+        return text if isinstance(text, str) and versions.parse(text) else ""
+
+    async def _get(self, pod: PodRef, path: str, *, suspect: bool) -> bytes | ScrapeError:
         if self._session is None:
             raise RuntimeError("the scraper is used outside its context")
         async with self._suspect if suspect else self._trusted:
             try:
-                return await self._look(self._session, pod)
+                return await self._look(self._session, pod, path)
             except TimeoutError:
                 return ScrapeError(ErrorKind.TIMEOUT)
             except (aiohttp.ClientConnectionError, OSError) as error:
                 return ScrapeError(ErrorKind.CONNECT, type(error).__name__)
-            except (aiohttp.ClientError, PageError, ValueError) as error:
+            except (aiohttp.ClientError, ValueError) as error:
                 return ScrapeError(ErrorKind.INVALID, type(error).__name__)
 
-    async def _look(self, session: aiohttp.ClientSession, pod: PodRef) -> Sample | ScrapeError:
-        url = URL.build(scheme="http", host=pod.ip, port=pod.port, path="/metrics")
+    async def _look(self, session: aiohttp.ClientSession, pod: PodRef, path: str) -> bytes | ScrapeError:
+        url = URL.build(scheme="http", host=pod.ip, port=pod.port, path=path)
         async with session.get(url, allow_redirects=False) as response:
             if response.status != _OK:
                 return ScrapeError(ErrorKind.STATUS, str(response.status))
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 return ScrapeError(ErrorKind.INVALID, "compressed")
             body = await _bounded(response)
-        if body is None:
-            return ScrapeError(ErrorKind.TOO_LARGE)
-        return Sample(self._monotonic(), parse(body.decode("utf-8", errors="replace")))
+        return ScrapeError(ErrorKind.TOO_LARGE) if body is None else body
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes | None:

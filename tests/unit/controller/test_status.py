@@ -167,6 +167,13 @@ def test_numbers_and_names() -> None:
     assert (status.engine.version, status.engine.startup_seconds) == ("0.32.0", 50)
 
 
+def test_the_version_that_the_engine_tells_goes_before_the_tag() -> None:
+    live = counts(current=1, updated=1, ready=1)
+    status = report(llm_body(), live=live, report=Report(version="0.33.0"))
+    assert status.engine is not None
+    assert status.engine.version == "0.33.0"
+
+
 def test_an_object_that_cannot_be_read_keeps_what_is_known() -> None:
     before = report(llm_body(replicas=2), live=counts(current=2, updated=2, ready=2), startup_seconds=50)
     children = running(llm_body(replicas=2), status=counts(current=2, updated=2, ready=2))

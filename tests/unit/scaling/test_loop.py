@@ -60,6 +60,22 @@ async def test_a_load_step_is_written_within_one_period() -> None:
         assert len(world.writes) == 1, "the second replica is starting; nothing is asked for twice"
 
 
+async def test_the_version_is_what_the_youngest_engine_tells() -> None:
+    """Each engine process is asked once, however often it is looked at."""
+    world = World()
+    world.add(REF, IDLE, IDLE)
+    old, new = world.things[REF].pods
+    world.change(REF, pods=(old, replace(new, created_at=old.created_at + 60)))
+    world.versions = {old.uid: "0.31.0", new.uid: "0.32.0"}
+    async with running(world):
+        await world.clock.advance(5 * PERIOD)
+        assert world.reports[-1][1].version == "0.32.0"
+        assert sorted(world.asked) == sorted([old.name, new.name])
+        world.change(REF, pods=(old,))
+        await world.clock.advance(2 * PERIOD)
+        assert world.reports[-1][1].version == "0.31.0"
+
+
 async def test_victims_are_marked_before_the_number_falls() -> None:
     world = World()
     world.add(REF, page(kv_usage=0.02, running=3.0), IDLE, page(kv_usage=0.02, running=2.0))

@@ -33,10 +33,10 @@ def pod(port: int, ip: str = "127.0.0.1") -> PodRef:
 
 
 @asynccontextmanager
-async def engine(handler: Handler, ip: str = "127.0.0.1") -> AsyncIterator[PodRef]:
-    """An HTTP server with this answer to GET /metrics."""
+async def engine(handler: Handler, ip: str = "127.0.0.1", path: str = "/metrics") -> AsyncIterator[PodRef]:
+    """An HTTP server with this answer to a GET of that path."""
     app = web.Application()
-    app.router.add_get("/metrics", handler)
+    app.router.add_get(path, handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, ip, 0).start()
@@ -114,6 +114,31 @@ async def endless_series(_: web.Request) -> web.StreamResponse:
 
 async def not_text(_: web.Request) -> web.StreamResponse:
     return web.Response(body=b"\xff\xfe vllm\n\xffvllm:num_requests_running 3\nvllm:num_requests_waiting 2\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b'{"version":"0.32.0"}', "0.32.0"),
+        (b'{"version":"0.33.1.dev7+gabc"}', "0.33.1.dev7+gabc"),
+        (b'{"version":"latest"}', ""),
+        (b'{"version":32}', ""),
+        (b'["0.32.0"]', ""),
+        (b"<html>", ""),
+        (b"\xff", ""),
+        (b"9" * (1 << 21), ""),
+    ],
+)
+async def test_the_version_is_told_or_not(answer: bytes, told: str) -> None:
+    async def version(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=answer, content_type="application/json")
+
+    async with engine(version, path="/version") as target:
+        scraper = Scraper(timeout_seconds=PATIENCE, monotonic=lambda: 42.0)
+        async with scraper:
+            assert await scraper.version(target) == told
+    async with engine(page) as target, scraper:
+        assert await scraper.version(target) == "", "there is no such page"
 
 
 async def test_a_real_page() -> None:

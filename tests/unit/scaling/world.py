@@ -79,6 +79,10 @@ class World:
     broken: dict[ObjectRef, Exception] = field(default_factory=dict)
     gate: asyncio.Event | None = None
     """Looks and writes wait for it where there is one."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """By the pod's uid."""
+    asked: list[str] = field(default_factory=list)
+    """Pods that were asked for their version."""
     new: EngineMetrics = field(default_factory=lambda: page(steps=0.0))
     """The page of a pod that takes the place of a deleted one."""
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
@@ -111,6 +115,10 @@ class World:
 
     def objects(self) -> Iterable[WatchedObject]:
         return list(self.things.values())
+
+    async def version(self, pod: PodRef) -> str:
+        self.asked.append(pod.name)
+        return self.versions.get(pod.uid, "")
 
     async def scrape(self, pod: PodRef, *, suspect: bool) -> Sample | ScrapeError:
         self.looked.append((pod.name, suspect))
