@@ -64,8 +64,10 @@ class Setup:
     prefix_caching: bool | None = None
     eager: bool = False
     """No CUDA graphs."""
-    is_partial: bool = False
-    """More takes or gives memory than is counted here (offloading, drafts, adapters): nothing is certain."""
+    may_need_less: bool = False
+    """Something that is not counted here saves memory (offloading): nothing is certain not to fit."""
+    may_need_more: bool = False
+    """Something that is not counted here takes memory (drafts, adapters): nothing is certain to fit."""
 
     @property
     def gpus(self) -> int:

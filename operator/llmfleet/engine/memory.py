@@ -175,18 +175,20 @@ def _fill(architecture: Architecture, setup: Setup, stage: Stage, *, gpu: Gpu, i
 def _verdict(fills: list[Fill], tokens: int, *, gpu: Gpu, setup: Setup) -> Verdict:
     certain = all(fill.layout.request_bytes(tokens) <= fill.best for fill in fills)
     if not certain:
-        return Verdict.TIGHT if setup.is_partial else Verdict.DOES_NOT_FIT
+        return Verdict.TIGHT if setup.may_need_less else Verdict.DOES_NOT_FIT
     holds = all(fill.layout.request_bytes(tokens) <= fill.worst and fill.weights.is_known for fill in fills)
     left = gpu.total * (1 - setup.utilization) - CONTEXT
     has_room = all(outside(setup, fill.overhead) <= left for fill in fills)
-    return Verdict.FITS if holds and has_room and not setup.is_partial else Verdict.TIGHT
+    return Verdict.FITS if holds and has_room and not setup.may_need_more else Verdict.TIGHT
 
 
 def _doubts(architecture: Architecture, setup: Setup, gpu: Gpu) -> list[str]:
     """What is assumed, a sentence each."""
     found = list(architecture.caveats)
-    if setup.is_partial:
-        found.append("The spec has more that takes or gives memory than is counted here.")
+    if setup.may_need_less:
+        found.append("An extra argument saves memory, and is not counted here.")
+    if setup.may_need_more:
+        found.append("Adapters, a draft model or an extra argument take memory that is not counted here.")
     if architecture.quantization is None and not is_counted(setup.quantization):
         found.append(f"How many bits a weight takes with {setup.quantization} is not known: 16 are counted.")
     if gpu.capability is None:

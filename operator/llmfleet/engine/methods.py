@@ -12,6 +12,9 @@ from llmfleet.engine.version import Version
 Capability = tuple[int, int]
 """CUDA compute capability, major and minor."""
 
+ANY: Capability = (0, 0)
+BFLOAT16: Capability = (8, 0)
+"""From here on vLLM computes in bfloat16 (`platforms/cuda.py`)."""
 ALWAYS = Version(0, 0)
 ONLINE_SHORTHANDS = Version(0, 20, 0)
 """From here on vLLM quantizes an unquantized checkpoint by the names fp8_per_tensor, mxfp8 and their like."""

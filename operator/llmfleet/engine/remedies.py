@@ -7,12 +7,12 @@ Free changes stand before those that cost more GPUs, and those before other GPUs
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from llmfleet.engine.architecture import Architecture
-from llmfleet.engine.cache_layers import is_known
 from llmfleet.engine.inputs import Gpu, Setup
 from llmfleet.engine.memory import MemoryPlan, Verdict, plan
-from llmfleet.engine.methods import METHODS, NATIVE_FP8
+from llmfleet.engine.methods import ANY, BFLOAT16, METHODS, NATIVE_FP8, method
 from llmfleet.engine.parallel import problems_of
 from llmfleet.engine.version import Version
 
@@ -36,13 +36,19 @@ class Kind(StrEnum):
     PROFILE = "profile"
 
 
+class Change(NamedTuple):
+    """A field of the spec and its new value, as a user writes them."""
+
+    field: str
+    value: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedy:
     """One change, and the plan that it leads to."""
 
     kind: Kind
-    changes: tuple[str, ...]
-    """Fields with their new values, as a user writes them: `engine.quantization: fp8`."""
+    changes: tuple[Change, ...]
     plan: MemoryPlan
     price: float | None
     """More per hour than now, for one replica; 0 for no more GPUs, None where a price is not known."""
@@ -64,7 +70,7 @@ def remedies(architecture: Architecture, current: MemoryPlan, gpus: Sequence[Gpu
     return tuple(_cheapest(found))
 
 
-_Candidate = tuple[Kind, tuple[str, ...], Setup, Gpu]
+_Candidate = tuple[Kind, tuple[Change, ...], Setup, Gpu]
 
 
 def _better(architecture: Architecture, candidates: Iterable[_Candidate], current: MemoryPlan) -> list[Remedy]:
@@ -107,14 +113,19 @@ def _contexts(current: MemoryPlan) -> Iterator[_Candidate]:
     length = most // ROUND * ROUND if most >= ROUND else most
     if 0 < length < current.context:
         changed = replace(setup, max_model_len=length)
-        yield Kind.CONTEXT, (f"engine.maxModelLen: {length}",), changed, current.gpu
+        yield Kind.CONTEXT, (Change("spec.engine.maxModelLen", str(length)),), changed, current.gpu
 
 
 def _caches(current: MemoryPlan) -> Iterator[_Candidate]:
     """A KV cache of eight bits, where the GPU computes in them."""
     setup, capability = current.setup, current.gpu.capability
-    if setup.kv_cache_dtype in {None, "auto"} and capability and capability >= NATIVE_FP8 and is_known("fp8"):
-        yield Kind.KV_CACHE, ("engine.kvCacheDtype: fp8",), replace(setup, kv_cache_dtype="fp8"), current.gpu
+    if setup.kv_cache_dtype in {None, "auto"} and capability and capability >= NATIVE_FP8:
+        yield (
+            Kind.KV_CACHE,
+            (Change("spec.engine.kvCacheDtype", "fp8"),),
+            replace(setup, kv_cache_dtype="fp8"),
+            current.gpu,
+        )
 
 
 def _quantizations(architecture: Architecture, current: MemoryPlan) -> Iterator[_Candidate]:
@@ -126,7 +137,12 @@ def _quantizations(architecture: Architecture, current: MemoryPlan) -> Iterator[
     for name in (eight_bits, "nvfp4_per_token"):
         known = METHODS[name]
         if setup.version >= known.since and capability >= known.capability:
-            yield Kind.QUANTIZATION, (f"engine.quantization: {name}",), replace(setup, quantization=name), current.gpu
+            yield (
+                Kind.QUANTIZATION,
+                (Change("spec.engine.quantization", str(name)),),
+                replace(setup, quantization=name),
+                current.gpu,
+            )
 
 
 def _ranks(architecture: Architecture, current: MemoryPlan) -> Iterator[_Candidate]:
@@ -135,18 +151,28 @@ def _ranks(architecture: Architecture, current: MemoryPlan) -> Iterator[_Candida
     for ranks in _RANKS:
         changed = replace(setup, tensor_parallel=ranks)
         if setup.tensor_parallel < ranks and changed.gpus <= gpu.per_node and not problems_of(architecture, changed):
-            yield Kind.RANKS, (f"gpu.tensorParallelSize: {ranks}",), changed, gpu
+            yield Kind.RANKS, (Change("spec.gpu.tensorParallelSize", str(ranks)),), changed, gpu
 
 
 def _profiles(architecture: Architecture, current: MemoryPlan, gpus: Sequence[Gpu]) -> Iterator[_Candidate]:
     """Other GPUs, as many as it takes."""
     setup = current.setup
     for gpu in gpus:
-        if gpu.name == current.gpu.name:
+        if gpu.name == current.gpu.name or not _takes(architecture, setup, gpu, current.gpu):
             continue
         for ranks in _RANKS:
             changed = replace(setup, tensor_parallel=ranks)
             if changed.gpus > gpu.per_node or problems_of(architecture, changed):
                 continue
-            split = () if ranks == setup.tensor_parallel else (f"gpu.tensorParallelSize: {ranks}",)
-            yield Kind.PROFILE, (f"gpu.profile: {gpu.name}", *split), changed, gpu
+            split = () if ranks == setup.tensor_parallel else (Change("spec.gpu.tensorParallelSize", str(ranks)),)
+            yield Kind.PROFILE, (Change("spec.gpu.profile", gpu.name), *split), changed, gpu
+
+
+def _takes(architecture: Architecture, setup: Setup, gpu: Gpu, present: Gpu) -> bool:
+    """Whether the same image, type and quantization run on another GPU."""
+    if gpu.capability is None or present.capability is None:
+        return False  # another maker's GPU needs another image
+    checkpoint = architecture.quantization
+    needed = method(checkpoint.method if checkpoint else setup.quantization)
+    least = max(needed.capability if needed else ANY, BFLOAT16 if setup.dtype == "bfloat16" else ANY)
+    return gpu.capability >= least

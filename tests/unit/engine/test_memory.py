@@ -10,6 +10,7 @@ from llmfleet.engine.inputs import GIB, Gpu, Setup
 from llmfleet.engine.memory import Confidence, MemoryPlan, Verdict, plan
 from llmfleet.engine.version import Version
 from llmfleet.engine.weights import stages
+from tests.unit.engine.published import PUBLISHED, Run
 from tests.unit.engine.shapes import CONFIGS, shape
 
 H100 = Gpu(name="h100", memory_gib=79.6, capability=(9, 0), price=3.0)
@@ -22,42 +23,13 @@ def planned(name: str, gpu: Gpu = H100, **setup: Any) -> MemoryPlan:
     return plan(shape(name), Setup(**setup), gpu)
 
 
-PUBLISHED = [
-    ("llama-3.1-8b", 1, 1.89, 0.25, 14.99),
-    ("llama-3.1-8b", 2, 1.89, 2.07, 7.51),
-    ("llama-3.1-8b", 4, 1.89, 2.13, 3.77),
-    ("qwen2.5-7b", 1, 2.21, 0.24, 14.25),
-    ("qwen2.5-7b", 2, 2.21, 2.06, 7.12),
-    ("qwen2.5-7b", 4, 2.21, 2.13, 3.55),
-    ("qwen3-8b", 1, 2.21, 0.25, None),
-    ("codellama-7b", 1, 0.77, 0.25, None),
-    ("gemma-2-2b", 1, 3.62, 0.24, None),
-    ("gemma-2-9b", 1, 3.65, 0.25, None),
-    ("gemma-2-27b", 1, 3.66, 0.26, None),
-    ("gemma-7b", 1, 3.63, 0.25, None),
-    ("granite-3.1-2b", 1, 0.75, 0.46, None),
-    ("granite-3.1-8b", 1, 0.85, 0.46, None),
-    ("phi-4", 1, 1.52, 0.25, None),
-    ("qwen1.5-moe", 1, 2.47, 0.25, None),
-    ("qwen3-30b-a3b", 1, 2.68, 0.27, None),
-    ("mixtral-8x7b", 2, 1.21, 2.07, None),
-    ("deepseek-v2-lite", 1, 1.93, 0.26, None),
-    ("qwen2.5-72b", 2, 2.29, 2.09, None),
-]
-"""Model, ranks, GiB of activations, of the runtime, of weights: vLLM 0.19.0 on an H100, utilization 0.95, 8,192 tokens,
-as the llm-d project published them (llm-d-planner, docs/accuracy/vllm-v0.19.0-accuracy-report.md)."""
-
-
-@pytest.mark.parametrize(("name", "ranks", "activations", "runtime", "weights"), PUBLISHED)
-def test_published_runs_of_vllm_0_19(
-    name: str, ranks: int, activations: float, runtime: float, weights: float | None
-) -> None:
+@pytest.mark.parametrize("run", PUBLISHED, ids=lambda run: f"{run.shape}-tp{run.ranks}")
+def test_published_runs_of_vllm_0_19(run: Run) -> None:
     """The KV cache is within 2 % of what twenty real engines had; none of them started though refused."""
-    found = planned(name, version=Version(0, 19), utilization=0.95, tensor_parallel=ranks, max_model_len=8192)
-    if weights:
-        assert found.fill.weights.likely / GIB == pytest.approx(weights, rel=0.006)
-    real = 0.95 * 79.19 - (weights or found.fill.weights.likely / GIB) - activations - runtime
-    assert found.kv_cache / GIB == pytest.approx(real, rel=0.02)
+    found = plan(shape(run.shape), run.setup, run.gpu)
+    if run.weights:
+        assert found.fill.weights.likely / GIB == pytest.approx(run.weights, rel=0.006)
+    assert found.kv_cache / GIB == pytest.approx(run.kv_cache(found.fill.weights.likely / GIB), rel=0.02)
     assert found.verdict is not Verdict.DOES_NOT_FIT
 
 
@@ -89,8 +61,10 @@ def test_the_measured_h200() -> None:
         ("llama-3.3-70b", H100, {}, Verdict.DOES_NOT_FIT),
         ("llama-3.3-70b", H100, {"tensor_parallel": 4}, Verdict.FITS),
         ("llama-3.3-70b", H100, {"tensor_parallel": 2, "quantization": "fp8"}, Verdict.FITS),
-        ("llama-3.3-70b", H100, {"is_partial": True}, Verdict.TIGHT),
-        ("llama-3.1-8b", H100, {"is_partial": True}, Verdict.TIGHT),
+        ("llama-3.3-70b", H100, {"may_need_less": True}, Verdict.TIGHT),
+        ("llama-3.1-8b", H100, {"may_need_more": True}, Verdict.TIGHT),
+        ("llama-3.3-70b", H100, {"may_need_more": True}, Verdict.DOES_NOT_FIT),
+        ("llama-3.1-8b", H100, {"may_need_less": True}, Verdict.FITS),
         ("llama-3.3-70b", H100, {"quantization": "humming", "max_model_len": 8192}, Verdict.TIGHT),
         ("qwen2.5-72b", H100, {"tensor_parallel": 2, "utilization": 0.95, "max_model_len": 8192}, Verdict.TIGHT),
     ],
@@ -145,7 +119,7 @@ def test_confidence_says_what_is_assumed() -> None:
     )
     odd = planned("llama-3.1-8b", kv_cache_dtype="turboquant_k8v4")
     assert "The bytes of the KV cache type turboquant_k8v4 are not known" in odd.doubts[0]
-    assert planned("llama-3.1-8b", is_partial=True).confidence is Confidence.LOW
+    assert planned("llama-3.1-8b", may_need_more=True).confidence is Confidence.LOW
     assert (
         "a weight takes with humming is not known: 16 are counted"
         in planned("llama-3.1-8b", quantization="humming").doubts[0]
