@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from llmfleet.engine.inputs import GIB
-from llmfleet.engine.memory import MemoryPlan, Verdict
+from llmfleet.engine.memory import Doubt, MemoryPlan, Verdict, room
+from llmfleet.engine.overhead import outside
 from llmfleet.engine.remedies import Remedy
 
 
@@ -12,7 +13,7 @@ def sentence(name: str, plan: MemoryPlan, found: Sequence[Remedy]) -> str:
     if plan.verdict is Verdict.FITS:
         return f"{name} fits on {where(plan)}: {_use(plan)}."
     if plan.verdict is Verdict.TIGHT:
-        return f"{name} may not start on {where(plan)}: {_use(plan)}, which may be too little{_remedy(found)}."
+        return f"{name} may not start on {where(plan)}: {_doubt(plan)}{_remedy(found)}."
     return f"{name} does not fit on {where(plan)}: {_lack(plan)}{_remedy(found)}."
 
 
@@ -34,16 +35,24 @@ def changes(remedy: Remedy) -> str:
 
 def _use(plan: MemoryPlan) -> str:
     """What the KV cache holds."""
-    if not plan.kv_tokens:
+    sequences = f"{plan.concurrency:.1f} sequences of {plan.context:,} tokens at a time"
+    return f"{gib(plan.kv_cache)} of KV cache for {plan.kv_tokens:,} tokens, {sequences}"
+
+
+def _doubt(plan: MemoryPlan) -> str:
+    """Why it may not."""
+    fill = plan.fill
+    if plan.doubt is Doubt.ROOM:
         return (
-            f"{_taken(plan)} of the {gib(plan.fill.budget)} that the engine may use, and nothing is left for KV cache"
+            f"gpuMemoryUtilization {plan.setup.utilization:g} leaves {gib(max(room(plan.gpu, plan.setup), 0.0))} for "
+            f"what the engine takes beyond it while it warms up, about {gib(outside(plan.setup, fill.overhead))}"
         )
-    tokens = f"{gib(plan.kv_cache)} of KV cache for {plan.kv_tokens:,} tokens"
-    return f"{tokens}, {plan.concurrency:.1f} sequences of {plan.context:,} tokens at a time"
-
-
-def _taken(plan: MemoryPlan) -> str:
-    return f"weights and activations take about {gib(plan.fill.weights.likely + plan.fill.overhead.total)}"
+    if plan.doubt is Doubt.UNCOUNTED:
+        return f"not all that it takes is counted; without that, {_use(plan)}"
+    if not plan.kv_tokens:
+        taken = gib(fill.weights.likely + fill.overhead.total)
+        return f"weights and activations take about {taken}, and the engine may use {gib(fill.budget)}"
+    return f"{_use(plan)}, which is too little if it takes more than estimated"
 
 
 def _lack(plan: MemoryPlan) -> str:

@@ -41,6 +41,17 @@ class Verdict(StrEnum):
     """It certainly does not."""
 
 
+class Doubt(StrEnum):
+    """Why a plan is tight."""
+
+    KV_CACHE = "KvCache"
+    """If more is taken than estimated, the KV cache does not hold one sequence."""
+    ROOM = "Room"
+    """Too little is left outside the budget for what the engine takes there while it warms up."""
+    UNCOUNTED = "Uncounted"
+    """The spec has something whose memory is not counted."""
+
+
 class Confidence(StrEnum):
     """How far the numbers can be trusted."""
 
@@ -97,6 +108,8 @@ class MemoryPlan:
     largest_context: int
     """The longest that fits, at most the model's own; 0: none."""
     verdict: Verdict
+    doubt: Doubt | None
+    """Why it is tight; None where it is not."""
     confidence: Confidence
     doubts: tuple[str, ...]
     """Sentences on what is assumed."""
@@ -128,6 +141,7 @@ def plan(architecture: Architecture, setup: Setup, gpu: Gpu) -> MemoryPlan:
     context = max(largest, 1) if asked == "auto" else asked or architecture.default_context or most
     needed = 1 if asked == "auto" else context
     doubts = tuple(_doubts(architecture, setup, gpu))
+    verdict, doubt = _verdict(fills, needed, gpu=gpu, setup=setup)
     return MemoryPlan(
         gpu=gpu,
         setup=setup,
@@ -136,7 +150,8 @@ def plan(architecture: Architecture, setup: Setup, gpu: Gpu) -> MemoryPlan:
         token_bytes=token_bytes(cache_layers.kinds(architecture, setup)),
         context=context,
         largest_context=largest,
-        verdict=_verdict(fills, needed, gpu=gpu, setup=setup),
+        verdict=verdict,
+        doubt=doubt,
         confidence=_confidence(architecture, setup, doubts),
         doubts=doubts,
     )
@@ -172,14 +187,19 @@ def _fill(architecture: Architecture, setup: Setup, stage: Stage, *, gpu: Gpu, i
     )
 
 
-def _verdict(fills: list[Fill], tokens: int, *, gpu: Gpu, setup: Setup) -> Verdict:
-    certain = all(fill.layout.request_bytes(tokens) <= fill.best for fill in fills)
-    if not certain:
-        return Verdict.TIGHT if setup.may_need_less else Verdict.DOES_NOT_FIT
-    holds = all(fill.layout.request_bytes(tokens) <= fill.worst and fill.weights.is_known for fill in fills)
-    left = gpu.total * (1 - setup.utilization) - CONTEXT
-    has_room = all(outside(setup, fill.overhead) <= left for fill in fills)
-    return Verdict.FITS if holds and has_room and not setup.may_need_more else Verdict.TIGHT
+def _verdict(fills: list[Fill], tokens: int, *, gpu: Gpu, setup: Setup) -> tuple[Verdict, Doubt | None]:
+    if not all(fill.layout.request_bytes(tokens) <= fill.best for fill in fills):
+        return (Verdict.TIGHT, Doubt.UNCOUNTED) if setup.may_need_less else (Verdict.DOES_NOT_FIT, None)
+    if not all(fill.layout.request_bytes(tokens) <= fill.worst for fill in fills):
+        return Verdict.TIGHT, Doubt.KV_CACHE
+    if any(outside(setup, fill.overhead) > room(gpu, setup) for fill in fills):
+        return Verdict.TIGHT, Doubt.ROOM
+    return (Verdict.TIGHT, Doubt.UNCOUNTED) if setup.may_need_more else (Verdict.FITS, None)
+
+
+def room(gpu: Gpu, setup: Setup) -> float:
+    """Bytes outside the budget that are free."""
+    return gpu.total * (1 - setup.utilization) - CONTEXT
 
 
 def _doubts(architecture: Architecture, setup: Setup, gpu: Gpu) -> list[str]:
@@ -192,7 +212,7 @@ def _doubts(architecture: Architecture, setup: Setup, gpu: Gpu) -> list[str]:
     if architecture.quantization is None and not is_counted(setup.quantization):
         found.append(f"How many bits a weight takes with {setup.quantization} is not known: 16 are counted.")
     if gpu.capability is None:
-        found.append(f"The overhead was measured on NVIDIA GPUs, and {gpu.name} is none.")
+        found.append(f"The overhead is that of NVIDIA GPUs, and the profile {gpu.name} has no compute capability.")
     if not cache_layers.is_known(setup.kv_cache_dtype):
         found.append(f"The bytes of the KV cache type {setup.kv_cache_dtype} are not known: 16 bits are counted.")
     return found

@@ -35,7 +35,9 @@ VISION = 0.25 * GIB
 """What a vision encoder takes beside the language model's activations."""
 GRAPHS = 0.35 * GIB
 GRAPHS_MOST = 1.9 * GIB
-"""The largest pool of CUDA graphs that was seen (vLLM 0.19 on an H100, 0.5 to 1.85 GiB)."""
+"""The largest pool of CUDA graphs that was seen (vLLM 0.19 on an H100: 0.5 to 1.85 GiB)."""
+GRAPHS_MEAN = 1.05 * GIB
+"""Their mean."""
 SLACK = 1.25
 """How much larger than estimated activations and runtime may be where a plan shall hold."""
 SLACK_FIXED = 0.5 * GIB
@@ -113,10 +115,10 @@ def overhead(architecture: Architecture, setup: Setup, stage: Stage, *, gpu: Gpu
     )
 
 
-def outside(setup: Setup, least: Overhead) -> float:
+def outside(setup: Setup, taken: Overhead) -> float:
     """Bytes that are taken beyond the budget while the engine warms up: uncounted graphs, and the sampler once more."""
-    graphs = 0.0 if setup.eager or setup.version >= GRAPHS_COUNT else GRAPHS_MOST
-    return graphs + least.activations
+    graphs = 0.0 if setup.eager or setup.version >= GRAPHS_COUNT else GRAPHS_MEAN
+    return graphs + taken.activations
 
 
 def activations(step: Step, batch: Batch, version: Version) -> float:

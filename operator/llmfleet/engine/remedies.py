@@ -18,6 +18,10 @@ from llmfleet.engine.version import Version
 
 FP8_SHORTHAND_PREFERRED = Version(0, 31, 0)
 """From here on plain fp8 is deprecated for unquantized checkpoints; fp8_per_tensor is the same."""
+USUAL = 0.9
+"""The API's default of gpuMemoryUtilization."""
+FEW = 256
+"""Sequences in a step: vLLM's choice for small GPUs."""
 ROUND = 256
 """An advised length is a multiple of it."""
 MANY = 4
@@ -29,6 +33,8 @@ _STRONGER = {Verdict.FITS: 0, Verdict.TIGHT: 1, Verdict.DOES_NOT_FIT: 2}
 class Kind(StrEnum):
     """What is changed."""
 
+    UTILIZATION = "gpuMemoryUtilization"
+    BATCH = "maxNumSeqs"
     CONTEXT = "maxModelLen"
     KV_CACHE = "kvCacheDtype"
     QUANTIZATION = "quantization"
@@ -41,6 +47,10 @@ class Change(NamedTuple):
 
     field: str
     value: str
+
+
+_ORDER = tuple(Kind)
+"""What stands first where the price is the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +67,7 @@ class Remedy:
 def remedies(architecture: Architecture, current: MemoryPlan, gpus: Sequence[Gpu]) -> tuple[Remedy, ...]:
     """The changes of one thing after which the model fits, the cheapest first; those of two if no single one does."""
     quantized = list(_quantizations(architecture, current))
-    free = [*_contexts(current), *_caches(current), *quantized]
+    free = [*_utilizations(current), *_batches(current), *_contexts(current), *_caches(current), *quantized]
     found = _better(architecture, [*free, *_ranks(architecture, current)], current)
     if not any(remedy.plan.verdict is Verdict.FITS for remedy in found):
         pairs = [
@@ -94,16 +104,32 @@ def _price(current: MemoryPlan, setup: Setup, gpu: Gpu) -> float | None:
 def _cheapest(found: Iterable[Remedy]) -> list[Remedy]:
     """What fits before what is tight; then by price, unknown ones last by the GPUs' memory; one of each kind."""
 
-    def key(remedy: Remedy) -> tuple[int, bool, float, float]:
+    def key(remedy: Remedy) -> tuple[int, bool, float, int]:
         memory = remedy.plan.gpu.memory_gib * remedy.plan.setup.gpus
         is_unpriced = remedy.price is None
-        return (_STRONGER[remedy.plan.verdict], is_unpriced, memory if is_unpriced else remedy.price or 0.0, memory)
+        cost = memory if is_unpriced else max(remedy.price or 0.0, 0.0)
+        return (_STRONGER[remedy.plan.verdict], is_unpriced, cost, _ORDER.index(remedy.kind))
 
     kept: dict[Kind, Remedy] = {}
     for remedy in sorted(found, key=key):
         kept.setdefault(remedy.kind, remedy)
     fitting = [remedy for remedy in kept.values() if remedy.plan.verdict is Verdict.FITS]
     return (fitting or list(kept.values()))[:MANY]
+
+
+def _utilizations(current: MemoryPlan) -> Iterator[_Candidate]:
+    """The usual share of the memory, where another one is asked for."""
+    setup = current.setup
+    if setup.utilization != USUAL:
+        changed = replace(setup, utilization=USUAL)
+        yield Kind.UTILIZATION, (Change("spec.engine.gpuMemoryUtilization", f"{USUAL:g}"),), changed, current.gpu
+
+
+def _batches(current: MemoryPlan) -> Iterator[_Candidate]:
+    """Fewer sequences in a step: their logits take memory."""
+    if current.batch.sequences > FEW:
+        changed = replace(current.setup, max_num_seqs=FEW)
+        yield Kind.BATCH, (Change("spec.engine.maxNumSeqs", str(FEW)),), changed, current.gpu
 
 
 def _contexts(current: MemoryPlan) -> Iterator[_Candidate]:

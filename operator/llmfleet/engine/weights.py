@@ -44,10 +44,9 @@ class Weights:
     """Bytes of weights on one GPU."""
 
     likely: float
+    """Where a method does not say how many bits it uses: 16, the most."""
     least: float
-    """Where a method does not say how many bits it uses: as few as there are."""
-    is_known: bool
-    """Whether bits and layers of the quantization are known."""
+    """There: as few as there are."""
 
 
 def stages(layers: int, pipeline_parallel: int) -> tuple[Stage, ...]:
@@ -67,13 +66,11 @@ def element_bytes(setup: Setup) -> int:
 def weights(architecture: Architecture, setup: Setup, stage: Stage) -> Weights:
     """Weights of one rank of a stage."""
     likely = least = 0.0
-    is_known = True
     for part, count in _parts(architecture, setup, stage).items():
         each, fewest = _weight_bytes(architecture, setup, part)
         likely, least = likely + count * each, least + count * fewest
-        is_known = is_known and each == fewest
     likely += _tables(architecture, setup, stage)
-    return Weights(likely=likely, least=least, is_known=is_known)
+    return Weights(likely=likely, least=least)
 
 
 def _parts(architecture: Architecture, setup: Setup, stage: Stage) -> dict[str, float]:

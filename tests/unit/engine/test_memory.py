@@ -115,7 +115,7 @@ def test_confidence_says_what_is_assumed() -> None:
     amd = planned("llama-3.1-8b", Gpu(name="mi300x", memory_gib=192, capability=None))
     assert (amd.confidence, amd.doubts) == (
         Confidence.LOW,
-        ("The overhead was measured on NVIDIA GPUs, and mi300x is none.",),
+        ("The overhead is that of NVIDIA GPUs, and the profile mi300x has no compute capability.",),
     )
     odd = planned("llama-3.1-8b", kv_cache_dtype="turboquant_k8v4")
     assert "The bytes of the KV cache type turboquant_k8v4 are not known" in odd.doubts[0]

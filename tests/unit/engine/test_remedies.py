@@ -38,14 +38,17 @@ def told(found: tuple[Remedy, ...]) -> list[str]:
         ("llama-3.1-8b", L4, {}, "engine.maxModelLen=11264", ["gpu.profile=a100"]),
         # weights that are too large: more GPUs, or cheaper ones with more memory
         ("llama-3.3-70b", H100, {}, "gpu.profile=a100, gpu.tensorParallelSize=4", ["gpu.tensorParallelSize=4"]),
-        # eight bits suffice
+        # what changes no GPU stands before cheaper ones
         (
             "qwen3-32b",
             H100,
             {"max_model_len": 40960},
-            "gpu.profile=a100, gpu.tensorParallelSize=2",
-            ["engine.maxModelLen=15360", "engine.quantization=fp8_per_tensor", "gpu.tensorParallelSize=2"],
+            "engine.maxModelLen=15360",
+            ["engine.quantization=fp8_per_tensor", "gpu.profile=a100, gpu.tensorParallelSize=2"],
         ),
+        # more of the memory, less of it
+        ("qwen3-8b", H100, {"utilization": 0.2}, "engine.gpuMemoryUtilization=0.9", []),
+        ("qwen3-8b", H100, {"utilization": 0.97}, "engine.gpuMemoryUtilization=0.9", ["engine.maxNumSeqs=256"]),
     ],
 )
 def test_the_cheapest_stands_first(name: str, gpu: Gpu, setup: dict[str, Any], first: str, others: list[str]) -> None:
