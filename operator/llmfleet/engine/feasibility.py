@@ -34,7 +34,7 @@ def ranks_divide_the_model(of: Case) -> Problem | None:
     if not undivided:
         return None
     most = of.gpu.per_node if of.gpu else ranks
-    sizes = ", ".join(str(size) for size in possible(of.architecture, most))
+    sizes = ", ".join(str(size) for size in possible(of.architecture, of.setup, most))
     return Problem(
         Reason.TENSOR_PARALLEL_DOES_NOT_DIVIDE_HEADS,
         f"spec.gpu.tensorParallelSize {ranks} does not divide {' and '.join(undivided)}: set it to one of {sizes}.",

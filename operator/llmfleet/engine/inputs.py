@@ -62,6 +62,8 @@ class Setup:
     max_num_batched_tokens: int | None = None
     chunked_prefill: bool | None = None
     prefix_caching: bool | None = None
+    expert_parallel: bool = False
+    """Whole experts are dealt out to the ranks, none is split."""
     eager: bool = False
     """No CUDA graphs."""
     may_need_less: bool = False

@@ -20,7 +20,6 @@ from llmfleet.engine.version import Version, assumed_version, image_of
 SAVING = (
     "--cpu-offload",
     "--decode-context-parallel",
-    "--enable-expert-parallel",
     "--hf-overrides",
     "--kv-cache-memory",
     "--language-model-only",
@@ -42,6 +41,7 @@ TAKING = (
     "--num-gpu-blocks-override",
 )
 """Beginnings of flags that may make an engine take more than is counted."""
+EXPERT_PARALLEL = frozenset({"--enable-expert-parallel", "-ep"})
 EAGER = frozenset({"--enforce-eager", "-O0", "--optimization-level=0"})
 
 
@@ -132,6 +132,7 @@ def setup_of(spec: LLMDeploymentSpec, version: Version) -> Setup:
         max_num_batched_tokens=engine.max_num_batched_tokens,
         chunked_prefill=engine.chunked_prefill,
         prefix_caching=engine.prefix_caching,
+        expert_parallel=not EXPERT_PARALLEL.isdisjoint(flags),
         eager=not EAGER.isdisjoint(engine.extra_args),
         may_need_less=any(flag.startswith(SAVING) for flag in flags),
         may_need_more=bool(engine.speculative or engine.lora) or any(flag.startswith(TAKING) for flag in flags),

@@ -47,6 +47,11 @@ def test_output(name: str, arguments: str, capsys: pytest.CaptureFixture[str], u
     assert found == path.read_text()
 
 
+def test_the_readme_shows_what_is_printed() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    assert (GOLDEN / "does-not-fit.txt").read_text() in readme
+
+
 @pytest.mark.parametrize("gpu", ["t4", "h100-80gb", "mi300x"])
 def test_every_model_fits_on_a_terminal_of_80_columns(gpu: str, capsys: pytest.CaptureFixture[str]) -> None:
     for name in models.names():

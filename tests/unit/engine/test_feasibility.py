@@ -82,6 +82,14 @@ def test_extra_arguments_that_change_the_memory(arguments: list[str], less: bool
     assert (setup.may_need_less, setup.may_need_more) == (less, more)
 
 
+def test_whole_experts_need_not_be_split() -> None:
+    """An expert of 768 columns is no multiple of FP8 blocks over four ranks; with expert parallelism it stays whole."""
+    fp8 = "Qwen/Qwen3-30B-A3B-Instruct-2507-FP8"
+    four = {"tensorParallelSize": 4}
+    assert [one.reason for one in found(source=fp8, gpu=four)] == [Reason.TENSOR_PARALLEL_DOES_NOT_DIVIDE_HEADS]
+    assert found(source=fp8, gpu=four, engine={"extraArgs": ["--enable-expert-parallel"]}) == []
+
+
 def test_eager_engines_have_no_graphs() -> None:
     for argument in ("--enforce-eager", "-O0"):
         assert setup_of(deployment(engine={"extraArgs": [argument]}).spec, Version(0, 32)).eager

@@ -1,5 +1,7 @@
 """The other planners' formulas, as tests/bench/planners.py has them: each reproduces an example of its own project."""
 
+from pathlib import Path
+
 import pytest
 
 from llmfleet.engine.inputs import GIB, Setup
@@ -34,6 +36,11 @@ def test_their_sizes_are_read_from_the_same_shapes() -> None:
     assert (round(sizes.weights_gib, 2), sizes.token_bytes) == (14.96, 131072)
     assert sizes_of(shape("deepseek-v2-lite")).token_bytes == 27 * 1152
     assert sizes_of(shape("deepseek-v3")).weights_gib * GIB == pytest.approx(671e9, rel=0.02)
+
+
+def test_the_readme_has_the_table() -> None:
+    readme = (Path(__file__).parents[3] / "operator" / "README.md").read_text()
+    assert "\n".join(table(list(rows()))) in readme, "paste what `python -m tests.bench.planners` prints"
 
 
 def test_none_is_closer_to_the_published_engines() -> None:
