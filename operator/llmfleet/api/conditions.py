@@ -100,7 +100,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.QUANTIZATION_UNSUPPORTED_ON_GPU: "The profile's GPU has no kernels for the quantization.",
     Reason.QUANTIZATION_MISMATCH: "engine.quantization does not go with the checkpoint or with engine.dtype.",
     Reason.CONTEXT_TOO_LONG: "engine.maxModelLen is longer than the model takes.",
-    Reason.BATCH_TOO_SMALL: "engine.maxNumBatchedTokens is less than vLLM needs for the longest sequence.",
+    Reason.BATCH_TOO_SMALL: "engine.maxNumBatchedTokens is less than a whole prompt or than the sequences of a step.",
     Reason.MODEL_SOURCE_UNAVAILABLE: "The operator's settings rule out the model's source.",
     Reason.CACHE_NOT_SHAREABLE: "The cache's volume cannot be mounted by as many replicas as there may be.",
     Reason.REFUSED_BY_CLUSTER: "The API server refuses a child object; the message has its words.",

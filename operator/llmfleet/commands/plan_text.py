@@ -77,7 +77,7 @@ def _memory(plan: MemoryPlan, architecture: Architecture) -> Iterator[str]:
     yield f"  memory of {'one GPU' if plan.setup.gpus == 1 else 'each GPU'}, {total / GIB:.1f} GiB"
     yield f"  [{_bar((*sizes, free), max(total, sum(sizes)))}]"
     yield ""
-    runtime, activations, graphs = (size / GIB for size in fill.overhead)
+    runtime, activations, graphs, _ = (size / GIB for size in fill.overhead)
     notes = (
         f"{architecture.parameters.total / BILLION:.1f} B parameters, {_kind(plan, architecture)}",
         f"activations {activations:.1f}, runtime {runtime:.1f}, graphs {graphs:.1f}",

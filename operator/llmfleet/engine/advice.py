@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from llmfleet.engine.inputs import GIB
 from llmfleet.engine.memory import Doubt, MemoryPlan, Verdict, room
-from llmfleet.engine.overhead import outside
 from llmfleet.engine.remedies import Remedy
 
 
@@ -45,7 +44,7 @@ def _doubt(plan: MemoryPlan) -> str:
     if plan.doubt is Doubt.ROOM:
         return (
             f"gpuMemoryUtilization {plan.setup.utilization:g} leaves {gib(max(room(plan.gpu, plan.setup), 0.0))} for "
-            f"what the engine takes beyond it while it warms up, about {gib(outside(plan.setup, fill.overhead))}"
+            f"what the engine takes beyond it while it warms up, about {gib(fill.overhead.beyond)}"
         )
     if plan.doubt is Doubt.UNCOUNTED:
         return f"not all that it takes is counted; without that, {_use(plan)}"

@@ -29,7 +29,13 @@ def defaults(memory_gib: float, capability: Capability | None) -> Batch:
 
 
 def batch(
-    tokens: int | None, sequences: int | None, *, memory_gib: float, capability: Capability | None, unchunked: int = 0
+    tokens: int | None,
+    sequences: int | None,
+    *,
+    memory_gib: float,
+    capability: Capability | None,
+    longest: int,
+    unchunked: int = 0,
 ) -> Batch:
     """The batch in use: what is asked, and vLLM's choice for the rest.
 
@@ -38,8 +44,10 @@ def batch(
         sequences: maxNumSeqs, or None.
         memory_gib: of the GPU.
         capability: of the GPU; None if it is not NVIDIA's.
+        longest: tokens of the longest sequence.
         unchunked: the longest sequence where chunked prefill is off, else 0: a prompt must fit into one step then.
     """
     chosen = defaults(memory_gib, capability)
-    most = tokens or max(chosen.tokens, unchunked, sequences or 0)
-    return Batch(most, sequences or min(chosen.sequences, most))
+    wanted = sequences or chosen.sequences
+    most = tokens or min(max(chosen.tokens, unchunked), wanted * longest)
+    return Batch(most, sequences or min(wanted, most))

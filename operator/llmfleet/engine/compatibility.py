@@ -10,6 +10,8 @@ from collections.abc import Callable
 from llmfleet.api.conditions import Reason
 from llmfleet.engine.methods import (
     BFLOAT16,
+    HALF_ONLY,
+    HALF_ONLY_UNTIL,
     METHODS,
     NATIVE_FP8,
     Capability,
@@ -108,10 +110,15 @@ def dtype_suits_the_quantization(of: Case) -> Problem | None:
             Reason.QUANTIZATION_MISMATCH,
             f"{name} computes in half precision, and spec.engine.dtype says {of.setup.dtype}: set it to auto.",
         )
-    if known.half_only and of.setup.dtype == "bfloat16":
+    if known.dtype and of.setup.dtype not in {"auto", known.dtype}:
+        return Problem(
+            Reason.QUANTIZATION_MISMATCH,
+            f"{name} computes in {known.dtype} only, and spec.engine.dtype says {of.setup.dtype}: set it to auto.",
+        )
+    if name in HALF_ONLY and of.version < HALF_ONLY_UNTIL and of.setup.dtype == "bfloat16":
         return warning(
-            f"The kernels of {name} compute in float16, and vLLM may refuse spec.engine.dtype bfloat16: set it to "
-            f"half, or take {name}_marlin."
+            f"The kernels of {name} computed in float16 alone before vLLM {HALF_ONLY_UNTIL}, and the image is vLLM "
+            f"{of.version}, which may refuse spec.engine.dtype bfloat16: set it to half, or take {name}_marlin."
         )
     return None
 

@@ -89,9 +89,10 @@ def batch_holds_its_sequences(of: Case) -> Problem | None:
     tokens = defaults(of.gpu.memory_gib, of.gpu.capability).tokens
     if sequences <= tokens:
         return None
-    return warning(
+    return Problem(
+        Reason.BATCH_TOO_SMALL,
         f"spec.engine.maxNumSeqs {sequences} is more than the {tokens} batched tokens that vLLM takes on "
-        f"{of.gpu.name}, and vLLM may refuse to start: set spec.engine.maxNumBatchedTokens to {sequences} or more."
+        f"{of.gpu.name}, and it does not start: set spec.engine.maxNumBatchedTokens to {sequences} or more.",
     )
 
 

@@ -16,7 +16,7 @@ from llmfleet.engine.batching import Batch, batch
 from llmfleet.engine.inputs import GIB, Gpu, Setup
 from llmfleet.engine.kv_cache import Layout, lay_out, token_bytes
 from llmfleet.engine.methods import is_counted
-from llmfleet.engine.overhead import Overhead, outside, overhead
+from llmfleet.engine.overhead import Overhead, overhead
 from llmfleet.engine.version import Version
 from llmfleet.engine.weights import Stage, Weights, stages, weights
 
@@ -164,6 +164,7 @@ def _batch(architecture: Architecture, setup: Setup, gpu: Gpu) -> Batch:
         setup.max_num_seqs,
         memory_gib=gpu.memory_gib,
         capability=gpu.capability,
+        longest=length or UNKNOWN_CONTEXT,
         unchunked=(length or 0) if setup.chunked_prefill is False else 0,
     )
 
@@ -192,7 +193,7 @@ def _verdict(fills: list[Fill], tokens: int, *, gpu: Gpu, setup: Setup) -> tuple
         return (Verdict.TIGHT, Doubt.UNCOUNTED) if setup.may_need_less else (Verdict.DOES_NOT_FIT, None)
     if not all(fill.layout.request_bytes(tokens) <= fill.worst for fill in fills):
         return Verdict.TIGHT, Doubt.KV_CACHE
-    if any(outside(setup, fill.overhead) > room(gpu, setup) for fill in fills):
+    if any(fill.overhead.beyond > room(gpu, setup) for fill in fills):
         return Verdict.TIGHT, Doubt.ROOM
     return (Verdict.TIGHT, Doubt.UNCOUNTED) if setup.may_need_more else (Verdict.FITS, None)
 

@@ -39,8 +39,8 @@ class Method:
     """The last release that has it; None: still there."""
     instead: str = ""
     """What to do where it is gone."""
-    half_only: bool = False
-    """Whether its own kernels compute in float16 alone."""
+    dtype: str | None = None
+    """The one type in which its kernels compute; None: half and bfloat16."""
     experts_only: bool = False
     """Whether attention and dense layers keep their type."""
 
@@ -63,8 +63,8 @@ _REMOVED_0_14 = "use a checkpoint in compressed-tensors, GPTQ or AWQ format"
 _PLUGIN = "install its plugin in the image, or use another format"
 
 
-def _four_bit(capability: Capability, *, half_only: bool = False) -> Method:
-    return Method(weight_bytes=FOUR_BIT, capability=capability, half_only=half_only)
+def _four_bit(capability: Capability) -> Method:
+    return Method(weight_bytes=FOUR_BIT, capability=capability)
 
 
 def _gone(last: Version, instead: str, *, weight_bytes: float | None = None, capability: Capability = (7, 0)) -> Method:
@@ -72,10 +72,10 @@ def _gone(last: Version, instead: str, *, weight_bytes: float | None = None, cap
 
 
 METHODS: dict[str, Method] = {
-    "awq": _four_bit((7, 5), half_only=True),
+    "awq": _four_bit((7, 5)),
     "auto_awq": _four_bit((7, 5)),
     "awq_marlin": _four_bit((7, 5)),
-    "gptq": _four_bit((6, 0), half_only=True),
+    "gptq": _four_bit((6, 0)),
     "auto_gptq": _four_bit((6, 0)),
     "gptq_marlin": _four_bit((7, 5)),
     "moe_wna16": _four_bit((7, 0)),
@@ -83,7 +83,7 @@ METHODS: dict[str, Method] = {
     "fbgemm_fp8": Method(weight_bytes=FP8, capability=(8, 0)),
     "modelopt": Method(weight_bytes=FP8, capability=(8, 0)),
     "modelopt_fp4": Method(weight_bytes=NVFP4, capability=(7, 5)),
-    "modelopt_mxfp8": Method(weight_bytes=MXFP8, capability=(8, 0)),
+    "modelopt_mxfp8": Method(weight_bytes=MXFP8, capability=(8, 0), dtype="bfloat16"),
     "modelopt_mixed": Method(weight_bytes=None, capability=(7, 5)),
     "compressed-tensors": Method(weight_bytes=None, capability=(7, 0)),
     "quark": Method(weight_bytes=None, capability=(7, 0)),
@@ -91,8 +91,8 @@ METHODS: dict[str, Method] = {
     "inc": Method(weight_bytes=FOUR_BIT, capability=(6, 0)),
     "humming": Method(weight_bytes=None, capability=(7, 5)),
     "fp_quant": Method(weight_bytes=None, capability=(10, 0)),
-    "mxfp4": Method(weight_bytes=MXFP4, capability=(8, 0), experts_only=True),
-    "gpt_oss_mxfp4": Method(weight_bytes=MXFP4, capability=(8, 0), experts_only=True),
+    "mxfp4": Method(weight_bytes=MXFP4, capability=(8, 0), experts_only=True, dtype="bfloat16"),
+    "gpt_oss_mxfp4": Method(weight_bytes=MXFP4, capability=(8, 0), experts_only=True, dtype="bfloat16"),
     "deepseek_v4_fp8": Method(weight_bytes=None, capability=(8, 9)),
     "experts_int8": Method(weight_bytes=1.0, capability=(8, 0), online=True, experts_only=True),
     "online": Method(weight_bytes=None, capability=(7, 5), online=True, since=ONLINE_SHORTHANDS),
@@ -134,6 +134,9 @@ FAMILIES: tuple[frozenset[str], ...] = (
 )
 """Names that may be said of one and the same checkpoint: vLLM takes the kernel that is named."""
 
+HALF_ONLY = frozenset({"awq", "gptq"})
+"""Methods whose kernels computed in float16 alone in earlier releases; 0.32 has both types."""
+HALF_ONLY_UNTIL = Version(0, 32, 0)
 NATIVE_FP8: Capability = (8, 9)
 """From here on GPUs compute in FP8; older ones unpack FP8 weights (Marlin), which saves memory but no time."""
 FP8_KV_CACHE: Capability = (8, 0)

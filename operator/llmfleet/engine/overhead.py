@@ -18,13 +18,17 @@ GRAPHS_COUNT = Version(0, 20, 0)
 """From here on vLLM takes its estimate of the CUDA graphs out of the KV cache; before, they came on top of it."""
 LEAN_SAMPLER = Version(0, 17, 0)
 """From here on the sampler sorts no more logits than it must: on one and the same model 5.6 GiB became 2.2."""
+PLAIN_PROFILE = Version(0, 26, 0)
+"""From here on (or a few releases earlier) the profiling step samples without top-k and top-p (`v1/worker/gpu`)."""
 
 HIDDEN_COPIES = 4.25
 """Vectors as long as the hidden state that live at a time for each batched token: residual, input, queries, output."""
 GATE_COPIES = 3.0
 """Vectors as long as the MLP is wide: gate and up side by side, and their product."""
-LOGIT_BYTES = 14.2
-"""Of one logit in the sampler: half precision, float32, and the indices of a sort."""
+LOGIT_BYTES = 6.0
+"""Of one logit in the sampler of the profiling step: half precision and float32."""
+TOP_LOGIT_BYTES = 14.2
+"""The same with top-k and top-p, so until PLAIN_PROFILE: and the indices of a sort."""
 SORTED_LOGIT_BYTES = 38.0
 """The same before LEAN_SAMPLER."""
 RUNTIME = 0.25 * GIB
@@ -86,6 +90,8 @@ class Overhead(NamedTuple):
     activations: float
     graphs: float
     """CUDA graphs, where they count against the budget."""
+    beyond: float
+    """Beyond the budget, while the engine warms up: sampling with top-k and top-p, and graphs that are not counted."""
 
     @property
     def total(self) -> float:
@@ -107,28 +113,33 @@ class Overhead(NamedTuple):
 def overhead(architecture: Architecture, setup: Setup, stage: Stage, *, gpu: Gpu, batch: Batch) -> Overhead:
     """What one rank of a stage takes."""
     step = Step.of(architecture, setup, stage)
-    counted = setup.version >= GRAPHS_COUNT and not setup.eager and gpu.capability is not None
+    is_captured = not setup.eager and gpu.capability is not None
+    is_counted = is_captured and setup.version >= GRAPHS_COUNT
     return Overhead(
         runtime=COLLECTIVES if setup.tensor_parallel > 1 else RUNTIME,
         activations=activations(step, batch, setup.version) + (VISION if step.vision else 0.0),
-        graphs=GRAPHS if counted else 0.0,
+        graphs=GRAPHS if is_counted else 0.0,
+        beyond=_sampler(step, batch, TOP_LOGIT_BYTES) + (GRAPHS_MEAN if is_captured and not is_counted else 0.0),
     )
-
-
-def outside(setup: Setup, taken: Overhead) -> float:
-    """Bytes that are taken beyond the budget while the engine warms up: uncounted graphs, and the sampler once more."""
-    graphs = 0.0 if setup.eager or setup.version >= GRAPHS_COUNT else GRAPHS_MEAN
-    return graphs + taken.activations
 
 
 def activations(step: Step, batch: Batch, version: Version) -> float:
     """Bytes at the widest moment of a step."""
     token = step.element * batch.tokens
-    stream = HIDDEN_COPIES * step.hidden * token
-    widest = stream + GATE_COPIES * step.mlp * token
-    logit = LOGIT_BYTES if version >= LEAN_SAMPLER else SORTED_LOGIT_BYTES
-    sampler = logit * step.vocabulary * min(batch.sequences, batch.tokens) + stream / 3
-    return max(widest, sampler) + _experts(step, token)
+    widest = HIDDEN_COPIES * step.hidden * token + GATE_COPIES * step.mlp * token
+    return max(widest, _sampler(step, batch, _logit(version))) + _experts(step, token)
+
+
+def _sampler(step: Step, batch: Batch, logit: float) -> float:
+    """The logits of all sequences, beside the hidden states that they come from."""
+    hidden = HIDDEN_COPIES / 3 * step.hidden * step.element * batch.tokens
+    return logit * step.vocabulary * min(batch.sequences, batch.tokens) + hidden
+
+
+def _logit(version: Version) -> float:
+    if version >= PLAIN_PROFILE:
+        return LOGIT_BYTES
+    return TOP_LOGIT_BYTES if version >= LEAN_SAMPLER else SORTED_LOGIT_BYTES
 
 
 def _experts(step: Step, token: float) -> float:

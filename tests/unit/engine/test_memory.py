@@ -138,13 +138,14 @@ def test_confidence_says_what_is_assumed() -> None:
 )
 def test_batches_by_gpu(memory: float, capability: tuple[int, int] | None, expected: Batch) -> None:
     """Large GPUs take larger batches, an A100 does not."""
-    assert batch(None, None, memory_gib=memory, capability=capability) == expected
+    assert batch(None, None, memory_gib=memory, capability=capability, longest=8192) == expected
 
 
 def test_batches_that_are_asked_for() -> None:
     def of(tokens: int | None, sequences: int | None, unchunked: int = 0) -> Batch:
-        return batch(tokens, sequences, memory_gib=15, capability=(7, 5), unchunked=unchunked)
+        return batch(tokens, sequences, memory_gib=15, capability=(7, 5), longest=32768, unchunked=unchunked)
 
-    assert of(None, 4096) == Batch(4096, 4096)
+    assert of(None, 64) == Batch(2048, 64)
     assert of(128, None) == Batch(128, 128)
     assert of(None, None, unchunked=32768) == Batch(32768, 256)
+    assert batch(None, 4, memory_gib=15, capability=(7, 5), longest=100) == Batch(400, 4)
