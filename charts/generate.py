@@ -1,6 +1,6 @@
 """Writes what the chart holds in copy, and the GPU profiles that `llmfleet plan` copies from it.
 
-In copy: the CRD, values.schema.json and the table of values in README.md. Sources are the API models (`llmfleet.api`) and
+In copy: the CRD, values.schema.json and the table of values in README.md. Sources are the API models (llmfleet.api) and
 the comments of values.yaml. `make generate` runs this file; a test says when a copy is stale.
 """
 # ruff: noqa: INP001 - a script beside the chart, no package

@@ -2,16 +2,19 @@
 
 KAITO's and llm-d-planner's formulas are written down here as their projects publish them, small, and each reproduces a
 worked example of its own project (tests/unit/engine/test_planners.py). They are given what their projects give them:
-the memory of the GPU by its name, and the exact bytes of the weights.
+the memory of the GPU by its name; and more: the exact bytes of weights and of a token, also of what they do not know.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 
+from llmfleet.engine import cache_layers
 from llmfleet.engine.architecture import Architecture
 from llmfleet.engine.inputs import GIB, Gpu, Setup
+from llmfleet.engine.kv_cache import token_bytes
 from llmfleet.engine.memory import plan
+from llmfleet.engine.weights import stages, weights
 from tests.unit.engine.measured import measured_runs
 from tests.unit.engine.published import PUBLISHED
 from tests.unit.engine.shapes import shape
@@ -75,19 +78,13 @@ def _llm_d(sizes: Sizes, setup: Setup, memory_gib: float, *, activations: float,
     return max(0.0, left * GIB / sizes.token_bytes)
 
 
-def sizes_of(architecture: Architecture) -> Sizes:
-    """What the other formulas read from the hub."""
-    stored = sum(
-        getattr(architecture.parameters, part) * architecture.bytes_per_parameter(part)
-        for part in ("embedding", "lm_head", "attention", "key_value", "latent", "dense_mlp", "routed_experts",
-                     "shared_experts", "norms_and_router", "vision")
-    )  # fmt: skip
-    each = sum(
-        group.layers * group.kv_heads * (group.head_size + group.value_head_size) for group in architecture.kv_groups
-    )
+def sizes_of(architecture: Architecture, setup: Setup) -> Sizes:
+    """What the other formulas start from: the exact bytes of weights and of a token, whatever made them so small."""
+    stage = stages(architecture.layers, 1)[0]
+    whole = replace(setup, tensor_parallel=1, pipeline_parallel=1)
     return Sizes(
-        weights_gib=stored / GIB,
-        token_bytes=each * 2,
+        weights_gib=weights(architecture, whole, stage).least / GIB,
+        token_bytes=token_bytes(cache_layers.kinds(architecture, whole)),
         is_latent=architecture.mla is not None,
         class_name=architecture.model_type.removesuffix("_text"),
     )
@@ -124,7 +121,7 @@ def rows() -> Iterator[Row]:
 
 def _row(name: str, real: float, architecture: Architecture, setup: Setup, gpu: Gpu) -> Row:
     memory = NOMINAL_GIB.get(gpu.name, gpu.memory_gib)
-    others = [formula(sizes_of(architecture), setup, memory) for _, formula in PLANNERS]
+    others = [formula(sizes_of(architecture, setup), setup, memory) for _, formula in PLANNERS]
     found = [*others, plan(architecture, setup, gpu).kv_tokens]
     return Row(name, real, tuple(100 * (tokens / real - 1) for tokens in found))
 

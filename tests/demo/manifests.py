@@ -53,6 +53,7 @@ def llmdeployment(name: str) -> dict[str, Any]:
                 "maxNumSeqs": 64,
                 "env": [
                     {"name": "SIM_PROFILE", "value": "l4-8b"},
+                    {"name": "SIM_GPU_MEMORY_GIB", "value": "22.03"},  # what CUDA sees of 22.5
                     {"name": "SIM_STARTUP_SECONDS", "value": str(STARTUP_SECONDS)},
                 ],
             },

@@ -17,6 +17,7 @@ from llmfleet.engine.inputs import GIB, Gpu, Setup
 from llmfleet.engine.kv_cache import Layout, lay_out, token_bytes
 from llmfleet.engine.methods import is_counted
 from llmfleet.engine.overhead import Overhead, overhead
+from llmfleet.engine.profiling import LEAN_SAMPLER, SECOND_RUNNER_FOR_ALL
 from llmfleet.engine.version import Version
 from llmfleet.engine.weights import Stage, Weights, stages, weights
 
@@ -224,4 +225,5 @@ def _confidence(architecture: Architecture, setup: Setup, doubts: tuple[str, ...
         return Confidence.LOW
     has_state = any(group.kind is AttentionKind.LINEAR for group in architecture.kv_groups)
     is_plain = not (architecture.multimodal or architecture.mla or has_state)
-    return Confidence.HIGH if is_plain and setup.gpus == 1 else Confidence.MEDIUM
+    is_measured = LEAN_SAMPLER <= setup.version < SECOND_RUNNER_FOR_ALL and setup.gpus == 1
+    return Confidence.HIGH if is_plain and is_measured else Confidence.MEDIUM

@@ -26,16 +26,18 @@ def test_kaitos_own_examples(sizes: Sizes, memory: float, ranks: int, expected: 
 
 def test_llm_ds_own_example() -> None:
     """459,509 tokens for Llama-3.1-8B on an H100: its accuracy report, with the constants of then."""
-    weights = sizes_of(shape("llama-3.1-8b"))
-    assert old_llm_d(weights, Setup(utilization=0.95), 80) == pytest.approx(459_509, abs=2)
-    assert llm_d(weights, Setup(utilization=0.95), 80) > old_llm_d(weights, Setup(utilization=0.95), 80)
+    setup = Setup(utilization=0.95)
+    sizes = sizes_of(shape("llama-3.1-8b"), setup)
+    assert old_llm_d(sizes, setup, 80) == pytest.approx(459_509, abs=2)
+    assert llm_d(sizes, setup, 80) > old_llm_d(sizes, setup, 80)
 
 
 def test_their_sizes_are_read_from_the_same_shapes() -> None:
-    sizes = sizes_of(shape("llama-3.1-8b"))
+    sizes = sizes_of(shape("llama-3.1-8b"), Setup(tensor_parallel=4))
     assert (round(sizes.weights_gib, 2), sizes.token_bytes) == (14.96, 131072)
-    assert sizes_of(shape("deepseek-v2-lite")).token_bytes == 27 * 1152
-    assert sizes_of(shape("deepseek-v3")).weights_gib * GIB == pytest.approx(671e9, rel=0.02)
+    assert sizes_of(shape("llama-3.1-8b"), Setup(kv_cache_dtype="fp8")).token_bytes == 65536
+    assert sizes_of(shape("deepseek-v2-lite"), Setup()).token_bytes == 27 * 1152
+    assert sizes_of(shape("deepseek-v3"), Setup()).weights_gib * GIB == pytest.approx(671e9, rel=0.02)
 
 
 def test_the_readme_has_the_table() -> None:
