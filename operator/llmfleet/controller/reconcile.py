@@ -102,13 +102,13 @@ class Reconciler:
         self.visited.add(key)
         # 2. desired: what cannot be read or is known to fail is not applied; what ran before still runs
         known = self._read(key, observed.target)
-        is_settled = self.settled.note(key, observed, now=time.monotonic())
+        rest = self.settled.note(key, observed, now=time.monotonic())
         findings = Findings(
             observed=observed,
             deployment=known.deployment,
             problems=known.problems,
             plan=known.plan,
-            can_measure=is_settled and known.is_comparable,
+            can_measure=rest == 0 and known.is_comparable,
         )
         if known.deployment is None or known.desired is None:
             await self._report(key, findings)
@@ -130,7 +130,7 @@ class Reconciler:
             return REFUSED_PAUSE
         # 5. report
         await self._report(key, replace(findings, delayed="; ".join(decided.waits)))
-        return decided.requeue_after
+        return decided.requeue_after or rest or None
 
     def _read(self, key: Key, target: ObjectView) -> Known:
         """The object as a model, judged, and what it should have; worked out once for each generation."""

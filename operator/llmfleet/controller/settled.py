@@ -15,7 +15,7 @@ class Settled:
     _since: dict[Key, tuple[str, int, float]] = field(default_factory=dict)
     """uid, generation, and when it was first seen at rest."""
 
-    def note(self, key: Key, observed: Observed, *, now: float) -> bool:
+    def note(self, key: Key, observed: Observed, *, now: float) -> float | None:
         """Take note of an observation.
 
         Args:
@@ -24,17 +24,17 @@ class Settled:
             now: a clock that never goes back, seconds.
 
         Returns:
-            Whether the object has been at rest for long enough.
+            Seconds until it has been at rest for long enough, 0 when it has; None: it is not at rest.
         """
         target, live = observed.target, observed.deployment
         if live is None or not live.is_observed or not live.updated == live.current == live.ready > 0:
             self._since.pop(key, None)
-            return False
+            return None
         uid, generation, since = self._since.get(key, ("", 0, now))
         if (uid, generation) != (target.uid, target.generation):
             since = now
         self._since[key] = (target.uid, target.generation, since)
-        return now - since >= self.patience
+        return max(0.0, since + self.patience - now)
 
     def forget(self, key: Key) -> None:
         """The object is gone."""
