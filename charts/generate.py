@@ -1,7 +1,7 @@
-"""Writes what the chart holds in copy: the CRD, values.schema.json and the table of values in README.md.
+"""Writes what the chart holds in copy, and the GPU profiles that `llmfleet plan` copies from it.
 
-Sources are the API models (`llmfleet.api`) and the comments of values.yaml. `make generate` runs this file; a test says
-when a copy is stale.
+In copy: the CRD, values.schema.json and the table of values in README.md. Sources are the API models (llmfleet.api) and
+the comments of values.yaml. `make generate` runs this file; a test says when a copy is stale.
 """
 # ruff: noqa: INP001 - a script beside the chart, no package
 
@@ -18,6 +18,7 @@ from llmfleet.api import crd
 from llmfleet.api.settings import Settings
 
 CHART = Path(__file__).parent / "llmfleet"
+PACKAGE = Path(__file__).parents[1] / "operator" / "llmfleet"
 SETTINGS_KEY = "settings"
 _BEGIN, _END = "<!-- values: begin (made by `make generate`) -->", "<!-- values: end -->"
 _LONGEST_DEFAULT = 60
@@ -169,6 +170,14 @@ def crd_template() -> str:
     )
 
 
+def profiles(text: str) -> str:
+    """The chart's GPU profiles for `llmfleet plan`, which knows them without a settings file."""
+    kept = ("name", "default", "resourceName", "memoryGiB", "computeCapability", "gpusPerNode", "pricePerHour")
+    found = yaml.safe_load(text)[SETTINGS_KEY]["gpuProfiles"]
+    lines = [json.dumps({key: profile[key] for key in kept if profile.get(key) is not None}) for profile in found]
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
 def files() -> dict[Path, str]:
     """Every generated file of the chart with what it should hold."""
     text = (CHART / "values.yaml").read_text()
@@ -176,6 +185,7 @@ def files() -> dict[Path, str]:
         CHART / "templates" / "crds" / "llmdeployments.yaml": crd_template(),
         CHART / "values.schema.json": values_schema(text),
         CHART / "README.md": readme((CHART / "README.md").read_text(), text),
+        PACKAGE / "commands" / "gpu-profiles.json": profiles(text),
     }
 
 

@@ -1,30 +1,27 @@
 """The command line: run the operator, or do without a cluster what it would do.
 
 Exit codes: 0 done; 1 the input is refused, or the operator ended by itself; 2 wrong usage.
+
+LAZY: what one subcommand alone needs is imported there. kopf and the client take most of a second, schemas and asyncio
+a tenth, and `llmfleet plan` shall answer at once.
 """
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
-from pydantic import ValidationError
 
 from llmfleet import __version__
-from llmfleet.api import crd
-from llmfleet.api.v1alpha1 import KIND, LLMDeployment
+from llmfleet.commands import plan
+from llmfleet.commands.inputs import UsageError, deployments
 from llmfleet.controller.logs import LogFormat, configure
-from llmfleet.controller.settings import SettingsError, explain, load
-from llmfleet.engine.checks import Severity, check
-from llmfleet.manifests.children import children
+from llmfleet.controller.settings import SettingsError, load
+from llmfleet.engine.checks import check
+from llmfleet.engine.problem import Severity
 
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-
-
-class UsageError(Exception):
-    """What was given cannot be used; the message says what to do."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands)
     _add_render(commands)
+    plan.add(commands)
     generate = commands.add_parser("crd", help="print the CustomResourceDefinition, ready for kubectl apply -f -")
     generate.set_defaults(do=_crd)
     return parser
@@ -92,7 +90,9 @@ def _add_render(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from llmfleet.controller import app  # noqa: PLC0415 - kopf and the client take half a second that others need not wait
+    import asyncio  # noqa: PLC0415 - see LAZY
+
+    from llmfleet.controller import app  # noqa: PLC0415 - see LAZY
 
     settings = load(arguments.settings)
     configure(arguments.log_format)
@@ -103,14 +103,18 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _crd(_: argparse.Namespace) -> int:
+    from llmfleet.api import crd  # noqa: PLC0415 - see LAZY
+
     sys.stdout.write(crd.to_yaml(crd.document()))
     return 0
 
 
 def _render(arguments: argparse.Namespace) -> int:
+    from llmfleet.manifests.children import children  # noqa: PLC0415 - see LAZY
+
     settings = load(arguments.settings)
     manifests = []
-    for deployment in _read(arguments.filename):
+    for deployment in deployments(arguments.filename):
         problems = check(deployment, settings)
         for problem in problems:
             line = f"llmfleet: {deployment.metadata.name}: {problem.severity}: {problem.message}"
@@ -120,31 +124,6 @@ def _render(arguments: argparse.Namespace) -> int:
         manifests.extend(children(deployment, settings))
     sys.stdout.write(yaml.safe_dump_all(manifests, sort_keys=False))
     return 0
-
-
-def _read(path: Path) -> list[LLMDeployment]:
-    """The LLMDeployments of a file; an absent namespace is `default`, as with kubectl.
-
-    Raises:
-        UsageError: the file cannot be read, or holds something else.
-    """
-    try:
-        documents = [document for document in yaml.safe_load_all(path.read_text(encoding="utf-8")) if document]
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path}: not valid YAML: {error}") from error
-    return [_deployment(path, document) for document in documents]
-
-
-def _deployment(path: Path, document: object) -> LLMDeployment:
-    if not isinstance(document, dict) or document.get("kind") != KIND:
-        raise UsageError(f"{path}: every document must be of kind {KIND}")
-    meta = {"namespace": "default", "uid": "00000000-0000-0000-0000-000000000000"} | (document.get("metadata") or {})
-    try:
-        return LLMDeployment.parse(document | {"metadata": meta})
-    except ValidationError as error:
-        raise UsageError(f"{path}: {explain(error)}") from error
 
 
 def _pod_namespace() -> str:

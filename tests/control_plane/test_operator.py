@@ -76,6 +76,35 @@ def test_an_object_gets_its_children_and_a_status(cluster: ControlPlane) -> None
     assert [event["reason"] for event in events] == ["Unschedulable"]
 
 
+def test_the_memory_plan_is_in_the_status(cluster: ControlPlane) -> None:
+    """Also of a model that is not known: in words."""
+    target = Target(cluster, "planned")
+    target.apply(engine={"maxModelLen": 8192})
+    plan = target.get("llm")["status"]["plan"]
+    assert (plan["verdict"], plan["modelKnown"], plan["kvBytesPerToken"]) == ("Fits", True, 147456)
+    assert plan["maxConcurrentSequences"] == plan["kvCacheTokens"] // 8192
+    target.apply(model={"source": "team/secret"})
+    plan = target.get("llm")["status"]["plan"]
+    assert (plan["modelKnown"], "kvCacheTokens" in plan) == (False, False)
+    assert "team/secret is not among the well-known models" in plan["message"]
+    target.wait_for("SpecValid", reason="Valid")
+
+
+def test_a_model_that_does_not_fit_is_not_started(cluster: ControlPlane) -> None:
+    """What ran before still runs; the sentence says what to set, and with it the spec goes through."""
+    target = Target(cluster, "large")
+    target.apply()
+    before = target.get("deployment")["metadata"]["generation"]
+    target.apply(model={"source": "meta-llama/Llama-3.3-70B-Instruct"})
+    message = target.wait_for("SpecValid", reason="DoesNotFitMemory")["message"]
+    assert "does not fit on gpu: the weights take 131.4 GiB of each GPU" in message
+    assert message.endswith("set spec.gpu.tensorParallelSize to 4.")
+    assert target.get("deployment")["metadata"]["generation"] == before
+    target.apply(model={"source": "meta-llama/Llama-3.3-70B-Instruct"}, gpu={"tensorParallelSize": 4})
+    target.wait_for("SpecValid", reason="Valid")
+    assert target.get("deployment")["metadata"]["generation"] > before
+
+
 def test_a_settled_object_causes_no_write(cluster: ControlPlane) -> None:
     """Also with quantities that the API server stores in another form, and when something makes the operator look."""
     target = Target(cluster, "settled")

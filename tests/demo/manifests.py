@@ -8,7 +8,8 @@ from tests.demo.trace import Request
 
 NAMESPACE = "llmfleet-demo"
 RELEASE_NAMESPACE = "llmfleet"
-MODELS = {"chat-a": "Qwen/Qwen3-8B", "chat-b": "meta-llama/Llama-3.1-8B-Instruct"}
+MODELS = {"chat-a": "deepseek-ai/DeepSeek-R1-Distill-Llama-8B", "chat-b": "meta-llama/Llama-3.1-8B-Instruct"}
+"""Both of the size that the simulated engine has."""
 MAX_REPLICAS = 6
 STARTUP_SECONDS = 5
 
@@ -52,6 +53,7 @@ def llmdeployment(name: str) -> dict[str, Any]:
                 "maxNumSeqs": 64,
                 "env": [
                     {"name": "SIM_PROFILE", "value": "l4-8b"},
+                    {"name": "SIM_GPU_MEMORY_GIB", "value": "22.03"},  # what CUDA sees of 22.5
                     {"name": "SIM_STARTUP_SECONDS", "value": str(STARTUP_SECONDS)},
                 ],
             },

@@ -10,7 +10,8 @@ import yaml
 
 from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import LLMDeployment
-from llmfleet.engine.checks import Severity, check
+from llmfleet.engine.checks import check
+from llmfleet.engine.problem import Severity
 from llmfleet.manifests.children import children
 from tests.golden.pod_security import violations
 

@@ -48,6 +48,12 @@ class Reason(StrEnum):
     TOO_MANY_GPUS = "TooManyGPUs"
     FLAG_UNKNOWN_TO_ENGINE = "FlagUnknownToEngine"
     DTYPE_UNSUPPORTED_ON_GPU = "DtypeUnsupportedOnGPU"
+    DOES_NOT_FIT_MEMORY = "DoesNotFitMemory"
+    TENSOR_PARALLEL_DOES_NOT_DIVIDE_HEADS = "TensorParallelDoesNotDivideHeads"
+    QUANTIZATION_UNSUPPORTED_ON_GPU = "QuantizationUnsupportedOnGPU"
+    QUANTIZATION_MISMATCH = "QuantizationMismatch"
+    CONTEXT_TOO_LONG = "ContextTooLong"
+    BATCH_TOO_SMALL = "BatchTooSmall"
     MODEL_SOURCE_UNAVAILABLE = "ModelSourceUnavailable"
     CACHE_NOT_SHAREABLE = "CacheNotShareable"
     REFUSED_BY_CLUSTER = "RefusedByCluster"
@@ -88,7 +94,13 @@ SENTENCES: dict[Reason, str] = {
     Reason.NAME_CONFLICT: "An object of somebody else has the name of a child; it is not taken over.",
     Reason.TOO_MANY_GPUS: "A replica asks for more GPUs than a node of the profile has.",
     Reason.FLAG_UNKNOWN_TO_ENGINE: "The vLLM in use does not have a flag that the spec needs.",
-    Reason.DTYPE_UNSUPPORTED_ON_GPU: "The profile's GPU cannot compute in engine.dtype.",
+    Reason.DTYPE_UNSUPPORTED_ON_GPU: "The profile's GPU cannot compute in engine.dtype or engine.kvCacheDtype.",
+    Reason.DOES_NOT_FIT_MEMORY: "The model certainly does not fit into the GPU's memory; the message says what would.",
+    Reason.TENSOR_PARALLEL_DOES_NOT_DIVIDE_HEADS: "gpu.tensorParallelSize does not divide the model's heads or widths.",
+    Reason.QUANTIZATION_UNSUPPORTED_ON_GPU: "The profile's GPU has no kernels for the quantization.",
+    Reason.QUANTIZATION_MISMATCH: "engine.quantization does not go with the checkpoint or with engine.dtype.",
+    Reason.CONTEXT_TOO_LONG: "engine.maxModelLen is longer than the model takes.",
+    Reason.BATCH_TOO_SMALL: "engine.maxNumBatchedTokens is less than a whole prompt or than the sequences of a step.",
     Reason.MODEL_SOURCE_UNAVAILABLE: "The operator's settings rule out the model's source.",
     Reason.CACHE_NOT_SHAREABLE: "The cache's volume cannot be mounted by as many replicas as there may be.",
     Reason.REFUSED_BY_CLUSTER: "The API server refuses a child object; the message has its words.",

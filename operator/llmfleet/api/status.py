@@ -117,6 +117,42 @@ class Recommendation(ApiModel):
     """When it was first proposed."""
 
 
+class PlanStatus(ApiModel):
+    """What was worked out before a pod was started, of one replica; and what the running engine says of it."""
+
+    verdict: Literal["Fits", "Tight", "DoesNotFit"] | None = None
+    """Fits: it starts also if it takes more than estimated. Tight: it may or may not. DoesNotFit: it certainly does
+    not. Absent: there is no plan, the message says why."""
+    confidence: Literal["High", "Medium", "Low"] | None = None
+    """How far the numbers can be trusted."""
+    message: Text = ""
+    """The sentence with the numbers and, where it does not fit for sure, the remedies."""
+    model_known: bool = False
+    """Whether the model's shape is known."""
+    architecture: Annotated[str, Field(max_length=193)] | None = None
+    """The well-known model whose shape was used."""
+    weights_bytes_per_gpu: Annotated[int, Field(ge=0)] | None = None
+    """Weights on the fullest GPU."""
+    overhead_bytes_per_gpu: Annotated[int, Field(ge=0)] | None = None
+    """Activations, CUDA graphs and runtime on that GPU."""
+    kv_cache_bytes_per_gpu: Annotated[int, Field(ge=0)] | None = None
+    """KV cache on that GPU."""
+    kv_bytes_per_token: Annotated[int, Field(ge=0)] | None = None
+    """KV cache of one token in all layers, on one GPU of a tensor-parallel group."""
+    kv_cache_tokens: Annotated[int, Field(ge=0)] | None = None
+    """Tokens that the KV cache of one replica holds."""
+    max_model_len: Annotated[int, Field(ge=0)] | None = None
+    """Longest sequence in tokens, as asked for or as the model's configuration says."""
+    max_concurrent_sequences: Annotated[int, Field(ge=0)] | None = None
+    """Sequences of that length that the KV cache holds at a time."""
+    largest_max_model_len: Annotated[int, Field(ge=0)] | None = None
+    """Largest maxModelLen that fits."""
+    measured_kv_cache_tokens: Annotated[int, Field(ge=0)] | None = None
+    """Tokens that the KV cache of a running replica holds, as it says itself."""
+    difference_percent: Annotated[int, Field(ge=-100, le=1000000)] | None = None
+    """By how much the measured tokens are more (or, below zero, less) than the planned ones."""
+
+
 class LLMDeploymentStatus(ApiModel):
     """What was seen of the fleet."""
 
@@ -140,6 +176,8 @@ class LLMDeploymentStatus(ApiModel):
     """Base URL of the OpenAI API inside the cluster."""
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16), list_map("type")] = ()
     """Ready, Available, Progressing, SpecValid and ScalingActive."""
+    plan: PlanStatus | None = None
+    """The memory plan of one replica."""
     scaling: ScalingStatus | None = None
     """The autoscaler's view."""
     engine: EngineStatus | None = None

@@ -34,6 +34,7 @@ from llmfleet.controller.reconcile import Reconciler
 from llmfleet.controller.recorder import Recorder
 from llmfleet.controller.resync import Resync
 from llmfleet.controller.scaling_bridge import CachedDirectory, ClusterActuator, Reporter
+from llmfleet.controller.settled import Settled
 from llmfleet.controller.startups import Startups
 from llmfleet.controller.watches import Watches
 from llmfleet.manifests.names import DEPLOYMENT_LABEL
@@ -83,6 +84,7 @@ class App:
             settings=settings,
             recorder=Recorder(self.cluster, identity=identity),
             startups=Startups(since=time.time()),
+            settled=Settled(patience=settings.scaling.stale_after_seconds + settings.scaling.decision_period_seconds),
         )
         self._stop = asyncio.Event()
         self._kopf_stop = asyncio.Event()

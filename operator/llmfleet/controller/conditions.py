@@ -11,7 +11,7 @@ from llmfleet.api.conditions import ConditionType, Reason
 from llmfleet.api.status import Condition
 from llmfleet.controller.observed import Observed
 from llmfleet.controller.pods import Hold, hold
-from llmfleet.engine.checks import Problem, Severity
+from llmfleet.engine.problem import Problem, Severity
 
 MESSAGE_LENGTH = 1000
 

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 from llmfleet.api.conditions import ConditionType, Reason
 from llmfleet.api.status import LLMDeploymentStatus
 from llmfleet.controller.status import condition
+from llmfleet.engine.plan_status import surprise
 
 _WATCHED = (ConditionType.READY, ConditionType.PROGRESSING, ConditionType.SPEC_VALID, ConditionType.SCALING_ACTIVE)
 _WARNINGS = frozenset(
@@ -51,6 +52,8 @@ class EventDraft(NamedTuple):
 def transitions(old: LLMDeploymentStatus, new: LLMDeploymentStatus) -> list[EventDraft]:
     """What happened between two statuses."""
     drafts = [draft for kind in _WATCHED if (draft := _transition(old, new, kind))]
+    if not any(draft.reason == Reason.VALID_WITH_WARNINGS for draft in drafts):
+        drafts += _missed_plan(old, new)
     return [*drafts, *_scalings(old, new), *_replacements(old, new)]
 
 
@@ -63,6 +66,13 @@ def _transition(old: LLMDeploymentStatus, new: LLMDeploymentStatus, kind: Condit
         return None  # a replica that still starts has no metrics yet
     is_warning = after.reason in _WARNINGS or (kind is ConditionType.SPEC_VALID and after.status == "False")
     return EventDraft("Warning" if is_warning else "Normal", after.reason, after.message)
+
+
+def _missed_plan(old: LLMDeploymentStatus, new: LLMDeploymentStatus) -> list[EventDraft]:
+    """The KV cache turns out to be another than planned, where SpecValid had warnings before and so does not change."""
+    words = surprise(new.plan) if new.plan else ""
+    known = surprise(old.plan) if old.plan else ""
+    return [EventDraft("Warning", Reason.VALID_WITH_WARNINGS, words)] if words and not known else []
 
 
 def _scalings(old: LLMDeploymentStatus, new: LLMDeploymentStatus) -> list[EventDraft]:

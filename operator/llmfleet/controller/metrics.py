@@ -47,3 +47,19 @@ class FleetCollector(Collector):
                 for state, value in (("wanted", live.wanted), ("current", live.current), ("ready", live.ready)):
                     family.add_metric([namespace, name, state], value)
         yield family
+        yield self._planned()
+
+    def _planned(self) -> Metric:
+        """KV caches, from the stored statuses."""
+        family = GaugeMetricFamily(
+            "llmfleet_kv_cache_tokens",
+            "Tokens that the KV cache of one replica holds: as planned, and as measured.",
+            labels=["namespace", "name", "source"],
+        )
+        for namespace, name in list(self._cache.objects.items) if self._is_leader() else []:
+            target = self._cache.objects.newest((namespace, name))
+            plan = target.status.get("plan") or {} if target else {}
+            for source, key in (("planned", "kvCacheTokens"), ("measured", "measuredKvCacheTokens")):
+                if isinstance(tokens := plan.get(key), int):
+                    family.add_metric([namespace, name, source], tokens)
+        return family

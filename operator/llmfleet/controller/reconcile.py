@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from llmfleet.api.conditions import Reason
 from llmfleet.api.settings import Settings
+from llmfleet.api.status import PlanStatus
 from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.controller import events, metrics, status
 from llmfleet.controller.apply import Applier
@@ -20,9 +21,13 @@ from llmfleet.controller.plan import Desired, Plan, desire, plan
 from llmfleet.controller.queue import Key
 from llmfleet.controller.recorder import Recorder
 from llmfleet.controller.settings import explain
+from llmfleet.controller.settled import Settled
 from llmfleet.controller.startups import Startups
 from llmfleet.controller.status import Findings
-from llmfleet.engine.checks import Problem, Severity, check
+from llmfleet.engine import plan_status
+from llmfleet.engine.checks import check
+from llmfleet.engine.planning import case, outlook
+from llmfleet.engine.problem import Problem, Severity
 from llmfleet.manifests.children import children
 from llmfleet.scaling.report import Report
 
@@ -44,6 +49,10 @@ class Known(NamedTuple):
     problems: tuple[Problem, ...]
     desired: Desired | None
     """None if nothing is to be applied."""
+    plan: PlanStatus | None = None
+    """The memory plan; None if the stored object cannot be read."""
+    is_comparable: bool = False
+    """Whether engines count their KV cache as the plan does."""
 
 
 @dataclass
@@ -56,6 +65,7 @@ class Reconciler:
     settings: Settings
     recorder: Recorder
     startups: Startups
+    settled: Settled
     reports: dict[Key, Report] = field(default_factory=dict)
     """What the scaling loop said last; it writes here."""
     visited: set[Key] = field(default_factory=set)
@@ -92,7 +102,14 @@ class Reconciler:
         self.visited.add(key)
         # 2. desired: what cannot be read or is known to fail is not applied; what ran before still runs
         known = self._read(key, observed.target)
-        findings = Findings(observed=observed, deployment=known.deployment, problems=known.problems)
+        rest = self.settled.note(key, observed, now=time.monotonic())
+        findings = Findings(
+            observed=observed,
+            deployment=known.deployment,
+            problems=known.problems,
+            plan=known.plan,
+            can_measure=rest == 0 and known.is_comparable,
+        )
         if known.deployment is None or known.desired is None:
             await self._report(key, findings)
             return None
@@ -113,7 +130,7 @@ class Reconciler:
             return REFUSED_PAUSE
         # 5. report
         await self._report(key, replace(findings, delayed="; ".join(decided.waits)))
-        return decided.requeue_after
+        return decided.requeue_after or rest or None
 
     def _read(self, key: Key, target: ObjectView) -> Known:
         """The object as a model, judged, and what it should have; worked out once for each generation."""
@@ -158,6 +175,7 @@ class Reconciler:
         self.visited.discard(key)
         self._known.pop(key, None)
         self.startups.forget(key)
+        self.settled.forget(key)
 
     @staticmethod
     def _count(kind: str) -> None:
@@ -173,7 +191,10 @@ def read(target: ObjectView, settings: Settings) -> Known:
     except ValidationError as error:
         words = f"The stored object is not valid any more: {explain(error)}. Correct it with `kubectl edit`."
         return Known(target.uid, target.generation, None, (Problem(Reason.NOT_READABLE, words),), None)
-    problems = tuple(check(deployment, settings))
+    of = case(deployment, settings)
+    seen = outlook(of)
+    problems = tuple(check(deployment, settings, seen=seen))
     is_refused = any(problem.severity is Severity.ERROR for problem in problems)
     desired = None if is_refused else desire(deployment, settings)
-    return Known(target.uid, target.generation, deployment, problems, desired)
+    planned, comparable = plan_status.status_of(seen), plan_status.is_comparable(of)
+    return Known(target.uid, target.generation, deployment, problems, desired, planned, comparable)

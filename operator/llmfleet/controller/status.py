@@ -12,6 +12,7 @@ from llmfleet.api.status import (
     Condition,
     EngineStatus,
     LLMDeploymentStatus,
+    PlanStatus,
     Recommendation,
     ReplacementRecord,
     ScalingStatus,
@@ -19,7 +20,8 @@ from llmfleet.api.status import (
 from llmfleet.api.v1alpha1 import PORT, LLMDeployment
 from llmfleet.controller.conditions import Judgement, Scene, judge, merge
 from llmfleet.controller.observed import Observed, rfc3339
-from llmfleet.engine.checks import Problem
+from llmfleet.engine import plan_status
+from llmfleet.engine.problem import Problem, warning
 from llmfleet.engine.version import image_of, version_of
 from llmfleet.manifests.names import selector_text
 from llmfleet.scaling.report import Report
@@ -40,6 +42,9 @@ class Findings:
     report: Report | None = None
     """What the scaling loop said last."""
     startup_seconds: int | None = None
+    plan: PlanStatus | None = None
+    can_measure: bool = False
+    """Whether what the engines say of their KV cache is of the present spec, and counted as the plan counts."""
 
 
 def previous_of(observed: Observed) -> LLMDeploymentStatus:
@@ -64,11 +69,13 @@ def build(findings: Findings, settings: Settings, *, now: float) -> LLMDeploymen
     wanted = _wanted(findings)
     generation = (previous.observed_generation or 0) if findings.delayed else target.generation
     scaling = _scaling(findings, previous)
+    plan = _plan(findings, previous)
+    missed = plan_status.surprise(plan) if plan else ""
     scene = Scene(
         observed=observed,
         wanted=wanted,
         suspended=bool(deployment and deployment.spec.suspend),
-        problems=findings.problems,
+        problems=(*findings.problems, warning(missed)) if missed else findings.problems,
         delayed=findings.delayed,
         hung=findings.report.hung if findings.report else (),
         scaling=_scaling_active(findings, previous),
@@ -84,6 +91,7 @@ def build(findings: Findings, settings: Settings, *, now: float) -> LLMDeploymen
         gpu_profile=_profile(findings, settings) or previous.gpu_profile,
         url=f"http://{target.name}.{target.namespace}.svc:{PORT}/v1",
         conditions=merge(previous.conditions, judge(scene), generation=generation, now=rfc3339(now)),
+        plan=plan,
         scaling=scaling,
         engine=_engine(findings, previous, settings),
         replacements=_replacements(findings, previous),
@@ -161,6 +169,16 @@ def _profile(findings: Findings, settings: Settings) -> str | None:
         return None
     profile = settings.profile(findings.deployment.spec.gpu.profile)
     return profile.name if profile else None
+
+
+def _plan(findings: Findings, previous: LLMDeploymentStatus) -> PlanStatus | None:
+    """The plan, and what was measured: now, or before of the same generation."""
+    if findings.plan is None:
+        return None
+    tokens = findings.report.kv_cache_tokens if findings.report and findings.can_measure else None
+    if tokens is None and previous.plan and previous.observed_generation == findings.observed.target.generation:
+        tokens = previous.plan.measured_kv_cache_tokens
+    return plan_status.measured(findings.plan, tokens)
 
 
 def _engine(findings: Findings, previous: LLMDeploymentStatus, settings: Settings) -> EngineStatus | None:

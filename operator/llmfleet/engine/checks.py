@@ -6,8 +6,6 @@ CEL, and again what matters for security, because objects stored before a rule a
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 
 from llmfleet.api.cache import AccessMode
 from llmfleet.api.conditions import Reason
@@ -15,8 +13,11 @@ from llmfleet.api.engine import Dtype
 from llmfleet.api.reserved import RESERVED_ENV_PREFIXES
 from llmfleet.api.settings import GpuProfile, Settings
 from llmfleet.api.v1alpha1 import LLMDeployment
-from llmfleet.engine import arguments, known_flags, source
+from llmfleet.engine import arguments, feasibility, known_flags, source
 from llmfleet.engine.flags import FIELDS, SHUTDOWN_TIMEOUT_EXISTS, SHUTDOWN_TIMEOUT_WORKS
+from llmfleet.engine.methods import BFLOAT16, capability_of
+from llmfleet.engine.planning import Outlook, case, outlook
+from llmfleet.engine.problem import Problem, Severity, warning
 from llmfleet.engine.version import Version, assumed_version, image_of, version_of
 
 SAFE_UTILIZATION = 0.95
@@ -25,34 +26,20 @@ API_KEY_HOLDS = Version(0, 22, 0)
 """Before, the key could be passed by with a forged Host header (CVE-2026-48746), and /v2 and /inference had none."""
 NO_CODE_AT_LOAD = SHUTDOWN_TIMEOUT_EXISTS
 """Before, a model repository could run code in spite of trustRemoteCode: false (CVE-2026-27893, CVE-2026-22807)."""
-BFLOAT16_CAPABILITY = (8, 0)
-"""CUDA compute capability from which vLLM accepts bfloat16 (vLLM `platforms/cuda.py`)."""
-
-
-class Severity(StrEnum):
-    """What a problem does."""
-
-    ERROR = "error"
-    """The spec is not applied; what ran before still runs."""
-    WARNING = "warning"
-    """The spec is applied, and the condition says what is risky."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong, in one sentence that says what to do."""
-
-    reason: Reason
-    message: str
-    severity: Severity = Severity.ERROR
-
 
 Check = Callable[[LLMDeployment, Settings], Problem | None]
 
 
-def check(deployment: LLMDeployment, settings: Settings) -> list[Problem]:
-    """Everything that is known against the spec; errors first."""
+def check(deployment: LLMDeployment, settings: Settings, *, seen: Outlook | None = None) -> list[Problem]:
+    """Everything that is known against the spec; errors first.
+
+    Args:
+        deployment: the object.
+        settings: the administrator's.
+        seen: its memory plan, where it is at hand.
+    """
     found = [problem for judge in CHECKS if (problem := judge(deployment, settings))]
+    found += feasibility.problems(seen or outlook(case(deployment, settings)))
     return sorted(found, key=lambda problem: problem.severity is Severity.WARNING)
 
 
@@ -173,7 +160,7 @@ def cache_is_shareable(deployment: LLMDeployment, _: Settings) -> Problem | None
         )
     if spec.rollout.max_surge == 0:
         return None
-    return _warning(
+    return warning(
         f"spec.cache is one volume with the access mode {spec.cache.access_mode}, so a new replica on another node "
         "cannot start before the old one is gone: set spec.rollout to maxSurge 0 and maxUnavailable 1."
     )
@@ -205,16 +192,16 @@ def engine_knows_the_arguments(deployment: LLMDeployment, settings: Settings) ->
         f"spec.engine.extraArgs: {'; '.join(unknown)}; {image} is {'' if known else 'taken for '}vLLM {version}, and "
         "the engine ends at once over a flag that it does not know: correct or remove it, or take another image."
     )
-    return Problem(Reason.FLAG_UNKNOWN_TO_ENGINE, words) if known else _warning(words)
+    return Problem(Reason.FLAG_UNKNOWN_TO_ENGINE, words) if known else warning(words)
 
 
 def gpu_computes_the_dtype(deployment: LLMDeployment, settings: Settings) -> Problem | None:
     """The GPU has bfloat16 where the spec asks for it."""
     profile = _profile(deployment, settings)
-    if profile is None or deployment.spec.engine.dtype is not Dtype.BFLOAT16 or not profile.compute_capability:
+    if profile is None or deployment.spec.engine.dtype is not Dtype.BFLOAT16:
         return None
-    capability = tuple(int(part) for part in profile.compute_capability.split("."))
-    if capability >= BFLOAT16_CAPABILITY:
+    capability = capability_of(profile.compute_capability)
+    if capability is None or capability >= BFLOAT16:
         return None
     return Problem(
         Reason.DTYPE_UNSUPPORTED_ON_GPU,
@@ -228,7 +215,7 @@ def memory_has_room(deployment: LLMDeployment, _: Settings) -> Problem | None:
     utilization = deployment.spec.engine.gpu_memory_utilization
     if utilization <= SAFE_UTILIZATION:
         return None
-    return _warning(
+    return warning(
         f"spec.engine.gpuMemoryUtilization {utilization} leaves little for CUDA graphs and spikes, and the engine may "
         f"run out of memory under load: {SAFE_UTILIZATION} or less is safe."
     )
@@ -239,7 +226,7 @@ def version_is_known(deployment: LLMDeployment, settings: Settings) -> Problem |
     image = image_of(deployment.spec, settings)
     if version_of(image, settings):
         return None
-    return _warning(
+    return warning(
         f"The vLLM version of {image} is not known, and {assumed_version(image, settings)} is assumed: use an image "
         "whose tag is a version, or have the administrator add the image to engine.versions of the operator's settings."
     )
@@ -250,7 +237,7 @@ def version_loads_safely(deployment: LLMDeployment, settings: Settings) -> Probl
     version = version_of(image_of(deployment.spec, settings), settings)
     if version is None or version >= NO_CODE_AT_LOAD:
         return None
-    return _warning(
+    return warning(
         f"vLLM {version} may run code of the model repository even with trustRemoteCode false (CVE-2026-27893): use "
         f"{NO_CODE_AT_LOAD} or newer."
     )
@@ -261,7 +248,7 @@ def version_guards_the_key(deployment: LLMDeployment, settings: Settings) -> Pro
     version = version_of(image_of(deployment.spec, settings), settings)
     if version is None or version >= API_KEY_HOLDS or deployment.spec.access.api_key_secret_ref is None:
         return None
-    return _warning(f"The API key of vLLM {version} can be passed by (CVE-2026-48746): use {API_KEY_HOLDS} or newer.")
+    return warning(f"The API key of vLLM {version} can be passed by (CVE-2026-48746): use {API_KEY_HOLDS} or newer.")
 
 
 def version_drains(deployment: LLMDeployment, settings: Settings) -> Problem | None:
@@ -269,7 +256,7 @@ def version_drains(deployment: LLMDeployment, settings: Settings) -> Problem | N
     version = assumed_version(image_of(deployment.spec, settings), settings)
     if version >= SHUTDOWN_TIMEOUT_WORKS:
         return None
-    return _warning(
+    return warning(
         f"vLLM {version} does not reliably finish running requests when told to stop, so each replica that goes keeps "
         f"its GPUs for the whole spec.drain.timeoutSeconds ({deployment.spec.drain.timeout_seconds} s): use "
         f"{SHUTDOWN_TIMEOUT_WORKS} or newer, or shorten it."
@@ -300,7 +287,3 @@ CHECKS: tuple[Check, ...] = (
 
 def _profile(deployment: LLMDeployment, settings: Settings) -> GpuProfile | None:
     return settings.profile(deployment.spec.gpu.profile)
-
-
-def _warning(message: str) -> Problem:
-    return Problem(Reason.VALID_WITH_WARNINGS, message, Severity.WARNING)

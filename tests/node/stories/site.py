@@ -18,8 +18,8 @@ IMAGES = (images.OPERATOR, images.SIM_ENGINE, OLD_ENGINE)
 GPUS = 48
 
 PROFILE = {
-    "memoryGiB": 22.5,
-    "computeCapability": "8.9",
+    "memoryGiB": 140.4,  # the simulated engine plays an H200
+    "computeCapability": "9.0",
     "gpusPerNode": 64,
     "resources": {"requests": {"cpu": "5m", "memory": "48Mi"}, "limits": {"memory": "512Mi"}},
 }

@@ -13,6 +13,8 @@ from tests.cluster.cluster import Cluster
 from tests.demo import client as demo_client
 from tests.node.stories.watching import Watch, is_ready
 
+MODEL = "meta-llama/Llama-3.1-8B-Instruct"
+"""Of the size that the simulated engine has."""
 FAST = [{"name": "SIM_STARTUP_SECONDS", "value": "0"}, {"name": "SIM_CONTROL", "value": "1"}]
 
 
@@ -20,7 +22,7 @@ def spec(**changes: Any) -> dict[str, Any]:
     """A short spec: an engine that starts at once; `env` is added to the engine's."""
     env = [*FAST, *changes.pop("env", [])]
     engine = {"maxModelLen": 8192, "env": list({item["name"]: item for item in env}.values())}
-    base = {"model": {"source": "Qwen/Qwen3-8B"}, "engine": engine, "drain": {"timeoutSeconds": 30}}
+    base = {"model": {"source": MODEL}, "engine": engine, "drain": {"timeoutSeconds": 30}}
     return base | changes | {"engine": engine | changes.get("engine", {})}
 
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.node.stories.tenant import Client, Tenant, spec, steady
+from tests.node.stories.tenant import MODEL, Client, Tenant, spec, steady
 from tests.node.stories.watching import is_ready
 
 pytestmark = pytest.mark.node
@@ -33,7 +33,7 @@ def test_create(team: Tenant) -> None:
     result = Client(team, "client", urls=team.urls("chat"), requests=requests).result()
     assert (result["requests"], result["errors"], result["tokens"]) == (3, [], 24)
     columns = team.kubectl("get", "llm", "chat").splitlines()[1].split()
-    assert columns[:3] == ["chat", "Qwen/Qwen3-8B", "1/1"]
+    assert columns[:3] == ["chat", MODEL, "1/1"]
     assert "Available" in columns
     assert "Available" in team.kubectl("describe", "llm", "chat").split("Events:")[1]
 

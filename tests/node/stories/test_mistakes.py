@@ -9,6 +9,8 @@ from tests.node.stories.tenant import Client, Tenant, spec, steady
 
 pytestmark = pytest.mark.node
 
+UNKNOWN: dict[str, Any] = {"model": {"source": "team/unknown"}}
+"""A model whose shape nobody knows: its mistakes are found by the engine only."""
 MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "bad-image": (
         {"engine": {"image": "localhost/llmfleet/no-such-image:v0.32.0"}},
@@ -17,7 +19,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "no-such-image",
     ),
     "too-many-gpus-for-the-cluster": (
-        {"gpu": {"tensorParallelSize": 64}},
+        UNKNOWN | {"gpu": {"tensorParallelSize": 64}},
         "Progressing",
         "Unschedulable",
         "nvidia.com/gpu",
@@ -36,7 +38,18 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
         "Stuck",
         "nowhere",
     ),
-    "longer-than-the-model": ({"engine": {"maxModelLen": 200000}}, "Progressing", "Stuck", "derived max_model_len"),
+    "longer-than-the-model": (
+        UNKNOWN | {"engine": {"maxModelLen": 200000}},
+        "Progressing",
+        "Stuck",
+        "derived max_model_len",
+    ),
+    "longer-than-a-known-model": (
+        {"engine": {"maxModelLen": 200000}},
+        "SpecValid",
+        "ContextTooLong",
+        "set it to 131072 or less",
+    ),
 }
 
 

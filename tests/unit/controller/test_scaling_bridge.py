@@ -30,7 +30,13 @@ def cache() -> Cache:
 def reconciler(cache: Cache) -> Reconciler:
     nothing: Any = None
     found = Reconciler(
-        cache=cache, cluster=nothing, applier=nothing, settings=SETTINGS, recorder=nothing, startups=nothing
+        cache=cache,
+        cluster=nothing,
+        applier=nothing,
+        settings=SETTINGS,
+        recorder=nothing,
+        startups=nothing,
+        settled=nothing,
     )
     found.visited.add(KEY)
     return found

@@ -5,10 +5,20 @@ from typing import Any
 import pytest
 
 from llmfleet.api.conditions import Advice, ConditionType, Reason
-from llmfleet.api.status import Condition, LLMDeploymentStatus, Recommendation, ScalingSignals, ScalingStatus
+from llmfleet.api.settings import Settings
+from llmfleet.api.status import (
+    Condition,
+    LLMDeploymentStatus,
+    PlanStatus,
+    Recommendation,
+    ScalingSignals,
+    ScalingStatus,
+)
 from llmfleet.controller.conditions import Judgement, merge
+from llmfleet.controller.events import transitions
+from llmfleet.controller.reconcile import read
 from llmfleet.controller.status import Findings, build
-from llmfleet.engine.checks import Problem, Severity
+from llmfleet.engine.problem import Problem, Severity
 from llmfleet.scaling.ports import Replacement
 from llmfleet.scaling.report import Report
 from tests.unit.controller.bodies import (
@@ -23,6 +33,9 @@ from tests.unit.controller.bodies import (
 )
 
 NOW = 1795000000.0
+H100 = Settings.parse(
+    {"gpuProfiles": [{"name": "gpu", "default": True, "memoryGiB": 79.6, "computeCapability": "9.0"}]}
+)
 LATER = NOW + 100
 BAD_IMAGE: dict[str, Any] = {"waiting": {"reason": "ErrImagePull", "message": "no such tag"}}
 SCALED: dict[str, Any] = {"scaling": {"maxReplicas": 4}}
@@ -272,3 +285,76 @@ def test_a_transition_has_its_time_and_another_message_has_not() -> None:
     assert (still[0].last_transition_time, still[0].reason, still[0].observed_generation) == ("then", "RollingOut", 2)
     turned = merge(still, [Judgement(ConditionType.READY, "True", Reason.AVAILABLE, "2 of 2")], generation=2, now="now")
     assert turned[0].last_transition_time == "now"
+
+
+PLANNED: dict[str, Any] = {"engine": {"maxModelLen": 8192}}
+
+
+def settled(target: dict[str, Any], *, tokens: int | None, can_measure: bool = True) -> LLMDeploymentStatus:
+    """The status of an object at rest, whose engines say how much their KV cache holds."""
+    known = read(observed(target).target, H100)
+    return report(
+        target,
+        live=counts(current=1, updated=1, ready=1),
+        pods=[pod_body(ready=True)],
+        problems=known.problems,
+        plan=known.plan,
+        report=Report(kv_cache_tokens=tokens),
+        can_measure=can_measure,
+    )
+
+
+def plan_of(status: LLMDeploymentStatus) -> PlanStatus:
+    assert status.plan is not None
+    return status.plan
+
+
+def test_the_plan_is_shown_with_its_numbers() -> None:
+    """Qwen3-8B on an H100 of 80 GiB: 16.4 GB of weights, 144 KiB a token."""
+    plan = plan_of(settled(llm_body(**PLANNED), tokens=None))
+    assert (plan.verdict, plan.model_known, plan.architecture) == ("Fits", True, "Qwen/Qwen3-8B")
+    assert plan.weights_bytes_per_gpu == pytest.approx(16.4e9, rel=0.01)
+    assert (plan.kv_bytes_per_token, plan.max_model_len, plan.largest_max_model_len) == (147456, 8192, 40960)
+    assert plan.kv_cache_tokens is not None
+    assert plan.max_concurrent_sequences == plan.kv_cache_tokens // 8192
+    assert (plan.measured_kv_cache_tokens, plan.difference_percent) == (None, None)
+
+
+def test_a_model_that_is_not_known_has_no_numbers_but_words() -> None:
+    plan = plan_of(settled(llm_body(model={"source": "team/secret"}), tokens=5))
+    assert (plan.verdict, plan.model_known, plan.measured_kv_cache_tokens) == (None, False, None)
+    assert plan.message.startswith("There is no memory plan: team/secret is not among the well-known models")
+
+
+@pytest.mark.parametrize(("share", "reason"), [(1.0, "Valid"), (0.91, "Valid"), (0.89, "ValidWithWarnings")])
+def test_what_is_measured_stands_beside_the_plan(share: float, reason: str) -> None:
+    """A difference of more than 10 % is a warning, and an Event."""
+    target = llm_body(**PLANNED)
+    before = settled(target, tokens=None)
+    planned = plan_of(before).kv_cache_tokens or 0
+    after = settled(target, tokens=int(planned * share))
+    assert plan_of(after).difference_percent == round(100 * (share - 1))
+    valid = next(c for c in after.conditions if c.type == ConditionType.SPEC_VALID)
+    assert (valid.status, valid.reason) == ("True", reason)
+    told = [draft for draft in transitions(before, after) if "that were planned" in draft.message]
+    assert len(told) == (reason != "Valid")
+
+
+def test_a_difference_is_told_once_also_beside_other_warnings() -> None:
+    target = llm_body(engine={"maxModelLen": 8192, "gpuMemoryUtilization": 0.955})
+    before = settled(target, tokens=None)
+    after = settled(target, tokens=1000)
+    assert [draft.type for draft in transitions(before, after)] == ["Warning"]
+    assert transitions(after, after) == []
+
+
+def test_what_was_measured_stays_for_its_generation_only() -> None:
+    target = llm_body(**PLANNED)
+    first = settled(target, tokens=1000)
+    assert plan_of(settled(target | {"status": first.dump()}, tokens=None)).measured_kv_cache_tokens == 1000
+    changed = llm_body(generation=2, status=first.dump(), **PLANNED)
+    assert plan_of(settled(changed, tokens=None)).measured_kv_cache_tokens is None
+
+
+def test_replicas_of_an_earlier_spec_are_not_measured() -> None:
+    assert plan_of(settled(llm_body(**PLANNED), tokens=1000, can_measure=False)).difference_percent is None

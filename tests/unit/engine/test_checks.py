@@ -7,7 +7,8 @@ import pytest
 from llmfleet.api.conditions import Reason
 from llmfleet.api.reserved import RESERVED_ENV_PREFIXES
 from llmfleet.api.settings import Settings
-from llmfleet.engine.checks import CHECKS, Problem, Severity, check
+from llmfleet.engine.checks import CHECKS, check
+from llmfleet.engine.problem import Problem, Severity
 from tests.unit.engine.objects import COMMIT, SETTINGS, deployment
 
 OLD = "vllm/vllm-openai:v{}"
@@ -154,7 +155,7 @@ def test_a_warning_says_what_is_risky(spec: dict[str, Any], words: list[str]) ->
         {"source": "pvc://claim/a", "model": {"trustRemoteCode": True}},
         {"model": {"trustRemoteCode": True, "revision": COMMIT}},
         {"gpu": {"tensorParallelSize": 8}},
-        {"gpu": {"profile": "t4"}, "engine": {"dtype": "half"}},
+        {"source": "Qwen/Qwen3-0.6B", "gpu": {"profile": "t4"}, "engine": {"dtype": "half"}},
         {"gpu": {"profile": "cpu"}, "engine": {"dtype": "bfloat16"}},
         {"engine": {"dtype": "bfloat16", "gpuMemoryUtilization": 0.95, "maxModelLen": "auto"}},
         {"engine": {"image": "vllm/vllm-openai:v0.28.0"}, "access": {"apiKeySecretRef": {"name": "k", "key": "k"}}},
