@@ -38,6 +38,7 @@ class Kind(StrEnum):
     CONTEXT = "maxModelLen"
     KV_CACHE = "kvCacheDtype"
     QUANTIZATION = "quantization"
+    QUANTIZED_RANKS = "quantization and tensorParallelSize"
     RANKS = "tensorParallelSize"
     PROFILE = "profile"
 
@@ -65,15 +66,15 @@ class Remedy:
 
 
 def remedies(architecture: Architecture, current: MemoryPlan, gpus: Sequence[Gpu]) -> tuple[Remedy, ...]:
-    """The changes of one thing after which the model fits, the cheapest first; those of two if no single one does."""
+    """The changes after which the model fits, the cheapest first; of two things where no free change is enough."""
     quantized = list(_quantizations(architecture, current))
     free = [*_utilizations(current), *_batches(current), *_contexts(current), *_caches(current), *quantized]
     found = _better(architecture, [*free, *_ranks(architecture, current)], current)
-    if not any(remedy.plan.verdict is Verdict.FITS for remedy in found):
+    if not any(remedy.plan.verdict is Verdict.FITS and remedy.price == 0 for remedy in found):
         pairs = [
-            (kind, (*first, *second), setup, gpu)
+            (Kind.QUANTIZED_RANKS, (*first, *second), setup, gpu)
             for _, first, changed, _ in quantized
-            for kind, second, setup, gpu in _ranks(architecture, replace(current, setup=changed))
+            for _, second, setup, gpu in _ranks(architecture, replace(current, setup=changed))
         ]
         found += _better(architecture, pairs, current)
     found += _better(architecture, _profiles(architecture, current, gpus), current)
