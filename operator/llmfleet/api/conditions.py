@@ -38,13 +38,7 @@ class Reason(StrEnum):
     DRAINING = "Draining"
     STUCK = "Stuck"
     START_HELD = "StartHeld"
-    # Progressing, when a start fails; SpecValid too, where the spec is to blame for certain
-    DOES_NOT_FIT_MEMORY = "DoesNotFitMemory"
-    CONTEXT_TOO_LONG = "ContextTooLong"
-    TENSOR_PARALLEL_DOES_NOT_DIVIDE_HEADS = "TensorParallelDoesNotDivideHeads"
-    BATCHED_TOKENS_TOO_FEW = "BatchedTokensTooFew"
-    QUANTIZATION_UNSUPPORTED_ON_GPU = "QuantizationUnsupportedOnGPU"
-    QUANTIZATION_MISMATCH = "QuantizationMismatch"
+    # Progressing, when a start fails (and those of SpecValid, where the spec is to blame)
     ARGUMENT_REFUSED = "ArgumentRefused"
     REMOTE_CODE_REQUIRED = "RemoteCodeRequired"
     MODEL_NOT_FOUND = "ModelNotFound"
@@ -116,12 +110,6 @@ SENTENCES: dict[Reason, str] = {
     Reason.DRAINING: "Replicas that are no longer wanted finish their requests.",
     Reason.STUCK: "A rollout or start does not get on; the message has the cause.",
     Reason.START_HELD: "Starts failed alike; the GPUs are free until the next try, or an earlier spec serves.",
-    Reason.DOES_NOT_FIT_MEMORY: "The model, or one request of engine.maxModelLen, does not fit the GPU's memory.",
-    Reason.CONTEXT_TOO_LONG: "engine.maxModelLen is longer than the model's context.",
-    Reason.TENSOR_PARALLEL_DOES_NOT_DIVIDE_HEADS: "gpu.tensorParallelSize does not divide the model's heads or sizes.",
-    Reason.BATCHED_TOKENS_TOO_FEW: "engine.maxNumBatchedTokens is below what the other fields need.",
-    Reason.QUANTIZATION_UNSUPPORTED_ON_GPU: "The GPU, or the vLLM in use, cannot do the quantization.",
-    Reason.QUANTIZATION_MISMATCH: "engine.quantization contradicts the checkpoint.",
     Reason.ARGUMENT_REFUSED: "The engine refuses the value of an argument.",
     Reason.REMOTE_CODE_REQUIRED: "The model needs code of its repository, and model.trustRemoteCode is false.",
     Reason.MODEL_NOT_FOUND: "There is no such model, revision or path.",
@@ -175,6 +163,43 @@ SENTENCES: dict[Reason, str] = {
 }
 """Each reason with the sentence that documents it."""
 
+START_FAILURES = frozenset(
+    {
+        Reason.DOES_NOT_FIT_MEMORY,
+        Reason.CONTEXT_TOO_LONG,
+        Reason.TENSOR_PARALLEL_DOES_NOT_DIVIDE_HEADS,
+        Reason.BATCH_TOO_SMALL,
+        Reason.QUANTIZATION_UNSUPPORTED_ON_GPU,
+        Reason.QUANTIZATION_MISMATCH,
+        Reason.DTYPE_UNSUPPORTED_ON_GPU,
+        Reason.TOO_MANY_GPUS,
+        Reason.FLAG_UNKNOWN_TO_ENGINE,
+        Reason.ARGUMENT_REFUSED,
+        Reason.REMOTE_CODE_REQUIRED,
+        Reason.MODEL_NOT_FOUND,
+        Reason.MODEL_ACCESS_DENIED,
+        Reason.MODEL_UNSUPPORTED,
+        Reason.MODEL_BROKEN,
+        Reason.ADAPTER_REFUSED,
+        Reason.HUB_UNREACHABLE,
+        Reason.DISK_FULL,
+        Reason.NOT_WRITABLE,
+        Reason.CACHE_CORRUPT,
+        Reason.GPU_MEMORY_IN_USE,
+        Reason.GPU_UNAVAILABLE,
+        Reason.GPU_FAULT,
+        Reason.COMMUNICATION_FAILED,
+        Reason.HOST_MEMORY_EXHAUSTED,
+        Reason.SHARED_MEMORY_EXHAUSTED,
+        Reason.START_TIMED_OUT,
+        Reason.ENGINE_DIED,
+        Reason.EVICTED,
+        Reason.IMAGE_UNUSABLE,
+        Reason.CONFIGURATION_MISSING,
+        Reason.STUCK,
+    }
+)
+"""Why a start fails: all that Progressing may say of it."""
 
 class Advice(StrEnum):
     """What a recommendation proposes: a closed enumeration that is part of the API."""

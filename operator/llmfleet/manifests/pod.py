@@ -8,7 +8,8 @@ from llmfleet.engine.command import COMMAND, argv, literal
 from llmfleet.engine.version import assumed_version, image_of
 from llmfleet.manifests import environment, probes, volumes
 from llmfleet.manifests.drain import drain
-from llmfleet.manifests.names import ENGINE_CONTAINER, PORT_NAME, labels, selector
+from llmfleet.manifests.hashing import digest
+from llmfleet.manifests.names import ENGINE_CONTAINER, PORT_NAME, RENDERED_HASH, labels, selector
 from llmfleet.manifests.resources import resources
 
 ENGINE_USER = 2000
@@ -26,10 +27,10 @@ def template(deployment: LLMDeployment, settings: Settings) -> dict[str, Any]:
     profile = settings.profile(deployment.spec.gpu.profile)
     if profile is None:
         raise LookupError(deployment.spec.gpu.profile)
-    return {
-        "metadata": {"labels": labels(deployment.metadata.name)},
-        "spec": _pod_spec(deployment, settings, profile),
-    }
+    shared, spec = labels(deployment.metadata.name), _pod_spec(deployment, settings, profile)
+    # Tells the pods of this template from those of an earlier one, with every change of it and with no other.
+    annotations = {RENDERED_HASH: digest({"labels": shared, "spec": spec})}
+    return {"metadata": {"labels": shared, "annotations": annotations}, "spec": spec}
 
 
 def _pod_spec(deployment: LLMDeployment, settings: Settings, profile: GpuProfile) -> dict[str, Any]:

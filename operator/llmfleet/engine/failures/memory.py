@@ -102,14 +102,14 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         r"max_num_batched_tokens \((?P<tokens>\d+)\) must be greater than or equal to max_num_seqs \((?P<seqs>\d+)\)",
-        Reason.BATCHED_TOKENS_TOO_FEW,
+        Reason.BATCH_TOO_SMALL,
         "A step takes {tokens} tokens (maxNumBatchedTokens), which are fewer than {seqs} sequences (maxNumSeqs).",
         "Raise spec.engine.maxNumBatchedTokens to {seqs} or more, or lower spec.engine.maxNumSeqs.",
         blames_spec=True,
     ),
     rule(
         r"max_num_batched_tokens \((?P<tokens>\d+)\) is smaller than max_model_len \((?P<length>\d+)\)",
-        Reason.BATCHED_TOKENS_TOO_FEW,
+        Reason.BATCH_TOO_SMALL,
         "Without chunked prefill a whole prompt of up to {length} tokens has to fit one step, and a step takes "
         "{tokens}.",
         "Raise spec.engine.maxNumBatchedTokens to {length}, lower spec.engine.maxModelLen, or leave chunked "
