@@ -101,6 +101,7 @@ class Reconciler:
             self._forget(key)  # its children go by garbage collection
             return None
         self.visited.add(key)
+        self.failed_starts.note(key, observed.pods)
         # 2. desired: what cannot be read or is known to fail is not applied; what ran before still runs
         known = self._read(key, observed.target)
         rest = self.settled.note(key, observed, now=time.monotonic())
@@ -162,7 +163,6 @@ class Reconciler:
         observed = findings.observed
         old = status.previous_of(observed)
         is_unknown = old.engine is None or old.engine.startup_seconds is None
-        self.failed_starts.note(key, observed.pods)
         startup = self.startups.note(key, observed.pods, of_any_age=is_unknown)
         findings = replace(findings, report=self.reports.get(key), startup_seconds=startup)
         new = status.build(findings, self.settings, now=time.time())

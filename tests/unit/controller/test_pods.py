@@ -34,8 +34,8 @@ NO_DISK = (
     "spec.resources.limits.ephemeral-storage, or keep the model on a volume (spec.cache)."
 )
 NO_DEVICES = (
-    "UnexpectedAdmissionError: Allocate failed due to requested number of devices. The administrator has to look at the "
-    "node's devices; another node may do."
+    "UnexpectedAdmissionError: Allocate failed due to requested number of devices. The administrator has to look at "
+    "the node's devices; another node may do."
 )
 NO_COMMAND = 'failed to create task: exec: "vllm": executable file not found in $PATH: unknown'
 LOADING = "the engine loads the model"

@@ -156,8 +156,8 @@ def test_a_held_start_says_what_failed_how_often_what_serves_when_it_is_tried_ag
     found = condition(status, ConditionType.PROGRESSING)
     assert (found.status, found.reason) == ("False", "StartHeld")
     assert found.message == (
-        "ContextTooLong: Too long. Make it shorter. The start failed 3 times and is held; no replica runs meanwhile, so "
-        "the GPUs are free. It is tried again at 2026-11-18T11:06:40Z; a corrected spec is tried at once."
+        "ContextTooLong: Too long. Make it shorter. The start failed 3 times and is held; no replica runs meanwhile, "
+        "so the GPUs are free. It is tried again at 2026-11-18T11:06:40Z; a corrected spec is tried at once."
     )
     assert condition(status, ConditionType.READY).reason == "StartHeld"
     assert condition(status, ConditionType.READY).message.startswith("0 of 2 replicas are ready; ContextTooLong: ")
