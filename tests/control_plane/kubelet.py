@@ -25,24 +25,38 @@ def now() -> str:
     return dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def age(pod: dict[str, Any]) -> float:
+    """Seconds since the pod was made, to the second."""
+    made = dt.datetime.fromisoformat(pod["metadata"]["creationTimestamp"])
+    return (dt.datetime.now(dt.UTC) - made).total_seconds()
+
+
 def ready() -> Status:
     """The engine answers."""
-    state = {"running": {"startedAt": now()}}
-    return {"phase": "Running", "containerStatuses": [_container(state)], "conditions": _conditions(ready=True)}
+    return _running(ready=True)
+
+
+def loading() -> Status:
+    """The engine loads the model."""
+    return _running(ready=False)
+
+
+def _running(*, ready: bool) -> Status:
+    container = _container({"running": {"startedAt": now()}}, ready=ready)
+    return {"phase": "Running", "containerStatuses": [container], "conditions": _conditions(ready=ready)}
 
 
 def crashing(words: str, *, times: int) -> Status:
     """The engine has ended so often, with these words at the end of its log, and waits for its next start."""
     end = {"exitCode": 1, "reason": "Error", "message": words, "startedAt": now(), "finishedAt": now()}
     waiting = {"reason": "CrashLoopBackOff", "message": "back-off 20s restarting failed container"}
-    container = _container({"waiting": waiting}, restarts=times - 1) | {"lastState": {"terminated": end}}
+    container = _container({"waiting": waiting}, restarts=times - 1, ready=False) | {"lastState": {"terminated": end}}
     return {"phase": "Running", "containerStatuses": [container], "conditions": _conditions(ready=False)}
 
 
-def _container(state: Status, *, restarts: int = 0) -> Status:
-    is_ready = "running" in state
-    base = {"name": "engine", "image": "vllm", "imageID": "sha256:0", "started": is_ready}
-    return base | {"ready": is_ready, "restartCount": restarts, "state": state}
+def _container(state: Status, *, ready: bool, restarts: int = 0) -> Status:
+    base = {"name": "engine", "image": "vllm", "imageID": "sha256:0", "started": ready}
+    return base | {"ready": ready, "restartCount": restarts, "state": state}
 
 
 def _conditions(*, ready: bool) -> list[Status]:
@@ -54,6 +68,12 @@ def _conditions(*, ready: bool) -> list[Status]:
         {"type": "ContainersReady", "status": status, "lastTransitionTime": changed},
         {"type": "Ready", "status": status, "lastTransitionTime": changed},
     ]
+
+
+def _merged(before: list[Status], after: list[Status]) -> list[Status]:
+    """As the kubelet does it: a condition keeps its time until its status changes."""
+    old = {c["type"]: c for c in before}
+    return [old[c["type"]] if old.get(c["type"], {}).get("status") == c["status"] else c for c in after]
 
 
 class Kubelet:
@@ -102,10 +122,11 @@ class Kubelet:
             self._cluster.api.request("DELETE", path, body={"gracePeriodSeconds": 0})
             return
         status = self._script(pod)
-        told = repr([status["phase"], [c["restartCount"] for c in status["containerStatuses"]]])
+        told = repr([(c["ready"], c["restartCount"]) for c in status["containerStatuses"]])
         if self._told.get(meta["uid"]) != told:
             began = pod["status"].get("startTime") or now()
-            self._patch(f"{path}/status", {"status": status | {"startTime": began}})
+            conditions = _merged(pod["status"].get("conditions", []), status["conditions"])
+            self._patch(f"{path}/status", {"status": status | {"startTime": began, "conditions": conditions}})
             self._told[meta["uid"]] = told
 
     def _patch(self, path: str, body: dict[str, Any]) -> None:

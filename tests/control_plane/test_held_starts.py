@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cluster import ControlPlane
-from tests.control_plane.kubelet import Kubelet, crashing, ready
+from tests.control_plane.kubelet import Kubelet, age, crashing, loading, ready
 from tests.control_plane.operator_process import Operator, Target, llm, until
 from tests.control_plane.write_proxy import WriteProxy
 
@@ -23,14 +23,16 @@ WORDS = (
     "Value error, User-specified max_model_len (200000) is greater than the derived max_model_len "
     "(max_position_embeddings=40960 or model_max_length=None in model's config.json)."
 )
+LOADING_SECONDS = 2.5
 HOLD = "llmfleet.io/start-hold"
 MERGE = "application/merge-patch+json"
 
 
 def script(pod: dict[str, Any]) -> dict[str, Any]:
-    """Engines with too long a context have failed three times; the others answer."""
-    arguments = " ".join(pod["spec"]["containers"][0]["args"])
-    return crashing(WORDS, times=3) if "200000" in arguments else ready()
+    """Engines with too long a context load, and then have failed three times; the others answer."""
+    if "200000" not in pod["spec"]["containers"][0]["args"]:
+        return ready()
+    return crashing(WORDS, times=3) if age(pod) > LOADING_SECONDS else loading()
 
 
 @pytest.fixture(scope="module")
