@@ -7,10 +7,12 @@ the engine's own error, word for word, in surroundings as they are around it. `e
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from llmfleet.api import crd
 from llmfleet.api.conditions import SENTENCES, Reason
 from llmfleet.engine.failures import RULES, WEAK_RULES, Failure, Kind, explain
 from llmfleet.engine.failures.codes import by_code
@@ -18,6 +20,7 @@ from llmfleet.engine.failures.text import clean
 
 LOGS = Path(__file__).parent / "failure_logs"
 EXPECTED = LOGS / "expected.yaml"
+CODES = [(code, "") for code in (0, 2, 126, 127, 130, 134, 135, 137, 139, 143)] + [(137, "OOMKilled")]
 FILES = sorted(LOGS.glob("*.txt"))
 
 
@@ -67,6 +70,34 @@ def test_every_reason_is_documented() -> None:
     assert {rule.reason for rule in (*RULES, *WEAK_RULES)} <= SENTENCES.keys()
 
 
+def fields() -> set[str]:
+    """Every path of the spec, `spec.` before it."""
+    schema = crd.document()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    found: set[str] = set()
+
+    def walk(node: dict[str, Any], path: str) -> None:
+        found.add(path)
+        for name, below in node.get("properties", {}).items():
+            walk(below, f"{path}.{name}")
+        if isinstance(below := node.get("additionalProperties"), dict):
+            walk(below, f"{path}.*")
+        if "items" in node:
+            walk(node["items"], path)
+
+    walk(schema, "spec")
+    return found
+
+
+def test_every_field_that_is_named_exists() -> None:
+    """A remedy that names a field which is not there is none."""
+    told = " ".join(f"{rule.sentence} {rule.remedy}" for rule in (*RULES, *WEAK_RULES))
+    told += " ".join(by_code(code, word, "").words for code, word in CODES)
+    known = fields()
+    named = {path.rstrip(".") for path in re.findall(r"spec(?:\.[A-Za-z0-9\-]+)+", told)}
+    assert len(named) > 15
+    assert [path for path in sorted(named) if not {path, re.sub(r"(limits|requests)\..*", r"\1.*", path)} & known] == []
+
+
 def test_the_cause_wins_over_what_follows_from_it() -> None:
     """A worker that ran out of memory, not the NCCL error of its neighbour, nor the wrapper around both."""
     assert explained(LOGS / "one-of-several-workers.1.txt").reason is Reason.DOES_NOT_FIT_MEMORY
@@ -79,7 +110,7 @@ def test_the_last_cause_wins() -> None:
     assert explain(1, "Error", text).reason is Reason.ADAPTER_REFUSED
 
 
-@pytest.mark.parametrize("code", [0, 2, 126, 127, 130, 134, 135, 137, 139, 143])
+@pytest.mark.parametrize("code", [code for code, word in CODES if not word])
 def test_codes_without_words(code: int) -> None:
     failure = explain(code, "Error", "")
     assert failure.reason is not Reason.STUCK
