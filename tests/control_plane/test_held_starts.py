@@ -30,7 +30,7 @@ MERGE = "application/merge-patch+json"
 
 def script(pod: dict[str, Any]) -> dict[str, Any]:
     """Engines with too long a context load, and then have failed three times; the others answer."""
-    if "200000" not in pod["spec"]["containers"][0]["args"]:
+    if "200000" not in " ".join(pod["spec"]["containers"][0]["args"]):
         return ready()
     return crashing(WORDS, times=3) if age(pod) > LOADING_SECONDS else loading()
 

@@ -120,7 +120,7 @@ def test_codes_without_words(code: int) -> None:
 def test_an_unknown_code_names_itself() -> None:
     failure = by_code(3, "ContainerCannotRun", "")
     assert (failure.reason, failure.kind) == (Reason.STUCK, Kind.TRANSIENT)
-    assert failure.sentence == "The engine ended with code 3 (ContainerCannotRun)."
+    assert failure.sentence == "The engine ended with code 3 (ContainerCannotRun). Its last words tell no cause."
 
 
 def test_a_kill_for_memory_beats_words() -> None:

@@ -93,6 +93,6 @@ def by_code(exit_code: int, termination_reason: str, quote: str) -> Failure:
         reason, sentence, remedy, kind = _CODES[exit_code]
         return Failure(reason=reason, sentence=sentence + said, remedy=remedy, kind=kind)
     named = f" ({termination_reason})" if termination_reason not in {"", "Error", "Completed"} else ""
-    sentence = f"The engine ended with code {exit_code}{named}."
+    sentence = f"The engine ended with code {exit_code}{named}." + ("" if quote else " Its last words tell no cause.")
     remedy = "" if quote and "root cause" not in quote else _LOGS
     return Failure(reason=Reason.STUCK, sentence=sentence + said, remedy=remedy, kind=Kind.TRANSIENT)

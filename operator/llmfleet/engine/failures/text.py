@@ -18,7 +18,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u2028\u2029]")
 _PREFIXES = (
     re.compile(r"^\([A-Za-z][\w.\- ]{0,40} pid=\d{1,9}\) ?"),
     re.compile(r"^\[rank\d{1,4}\]: ?"),
-    re.compile(r"^(?:INFO|WARNING|ERROR|CRITICAL) \d\d-\d\d \d\d:\d\d:\d\d (?:\[[^\]\n]{1,80}\] ?)?"),
+    re.compile(r"^(?:INFO|WARNING|ERROR|CRITICAL) (?:\d\d-\d\d \d\d:\d\d:\d\d (?:\[[^\]\n]{1,80}\] ?)?)?"),
 )
 _SECRETS = (
     (re.compile(r"\bhf_[A-Za-z0-9]{6,}"), "hf_***"),
@@ -57,6 +57,8 @@ def last_words(text: str) -> str:
     for line in reversed(lines):
         if _EXCEPTION.match(line):
             return line[:QUOTE]
+    if WRAPPER in text:  # the cause came before what was kept
+        return ""
     return next((line.strip()[:QUOTE] for line in reversed(lines) if not _NOISE.match(line)), "")
 
 
