@@ -2,9 +2,10 @@
 
 Kubernetes keeps the last 2 KiB of the log of a container that failed, and nothing of one that ended with code 0. vLLM's
 cause stands earlier: in 0.32 the server's own traceback after it is 5 KiB long, and an engine that dies later ends with
-code 0. The process that fails does log it, though, by two loggers that report nothing else at this level
-(`v1/engine/core.py`, `v1/executor/multiproc_executor.py`, since 0.9): what they report as an error goes to the file of
-the termination message too. Nothing that a request can cause does, so the file stays small.
+code 0. The process that fails does log it, though, by three loggers that report hardly anything else at this level
+(`v1/engine/core.py`, `v1/engine/async_llm.py`, `v1/executor/multiproc_executor.py`): what they report as an error goes
+to the file of the termination message too. Errors of single requests are other loggers' business, but for requests that
+the engine cannot even prepare.
 
 VLLM_LOGGING_CONFIG_PATH replaces vLLM's own configuration and, through it, uvicorn's; so both stand here as well.
 """
@@ -19,7 +20,7 @@ LEVEL_VARIABLE = "VLLM_LOGGING_LEVEL"
 TERMINATION_LOG = "/dev/termination-log"
 """Kubernetes' default for terminationMessagePath; writable by everybody."""
 
-FATAL_LOGGERS = ("vllm.v1.engine.core", "vllm.v1.executor.multiproc_executor")
+FATAL_LOGGERS = ("vllm.v1.engine.core", "vllm.v1.engine.async_llm", "vllm.v1.executor.multiproc_executor")
 OWN_VARIABLES = frozenset({CONFIG_VARIABLE, "VLLM_CONFIGURE_LOGGING"})
 OWN_FLAGS = ("--log-config-file", "--logging-config", "--disable-access-log-for-endpoints", "--log-level")
 """Whoever sets one of them wants another logging, and gets it whole."""
