@@ -201,6 +201,7 @@ START_FAILURES = frozenset(
 )
 """Why a start fails: all that Progressing may say of it."""
 
+
 class Advice(StrEnum):
     """What a recommendation proposes: a closed enumeration that is part of the API."""
 

@@ -107,14 +107,8 @@ def judge(scene: Scene) -> tuple[Judgement, ...]:
 
 def _ready(scene: Scene, block: Obstacle | None) -> Judgement:
     """The spec is applied and as many replicas as wanted answer."""
-    if scene.error:
-        return Judgement(ConditionType.READY, "False", Reason.INVALID, scene.error.message)
-    if scene.suspended:
-        return Judgement(ConditionType.READY, "False", Reason.SUSPENDED, "spec.suspend is true: there are no replicas")
-    if scene.held:
-        return Judgement(ConditionType.READY, "False", Reason.START_HELD, f"{scene.count}; {_told(scene, scene.held)}")
-    if scene.hung:
-        return Judgement(ConditionType.READY, "False", Reason.ENGINE_HUNG, "; ".join(scene.hung))
+    if refused := _refusal(scene):
+        return Judgement(ConditionType.READY, "False", *refused)
     if scene.is_served:
         return Judgement(ConditionType.READY, "True", Reason.AVAILABLE, scene.count)
     if scene.has_earlier and not scene.is_rolled_out:
@@ -122,6 +116,19 @@ def _ready(scene: Scene, block: Obstacle | None) -> Judgement:
     broken = block is not None and (block.restarted or block.is_stuck)
     reason = Reason.DEGRADED if broken and scene.ready else Reason.STARTING
     return Judgement(ConditionType.READY, "False", reason, _with(scene.count, block, scene.delayed))
+
+
+def _refusal(scene: Scene) -> tuple[Reason, str] | None:
+    """Why the spec does not count as ready, however many replicas there are."""
+    if scene.error:
+        return Reason.INVALID, scene.error.message
+    if scene.suspended:
+        return Reason.SUSPENDED, "spec.suspend is true: there are no replicas"
+    if scene.held:
+        return Reason.START_HELD, f"{scene.count}; {_told(scene, scene.held)}"
+    if scene.hung:
+        return Reason.ENGINE_HUNG, "; ".join(scene.hung)
+    return None
 
 
 def _available(scene: Scene) -> Judgement:
