@@ -16,6 +16,7 @@ RIGHTS = {
     ("serving.llmfleet.io", "llmdeployments/status"): {"patch"},
     ("serving.llmfleet.io", "llmdeployments/scale"): {"patch"},
     ("apps", "deployments"): CHILD,
+    ("apps", "replicasets"): {"get"},
     ("policy", "poddisruptionbudgets"): CHILD,
     ("", "services"): CHILD,
     ("", "persistentvolumeclaims"): CHILD,

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ConflictError, GoneError, InvalidError
 from llmfleet.controller.occupancy import Occupancy
-from llmfleet.controller.plan import Plan, plan
+from llmfleet.controller.plan import plan
 from llmfleet.manifests.deployment import has_template_hash
 from tests.cluster import ControlPlane
 from tests.cluster.audit import count
@@ -44,9 +44,9 @@ class Hand:
         """All children of a new object, as in its first pass."""
         await asyncio.to_thread(self.control_plane.apply, llm(name, **spec))
         target = await asyncio.to_thread(self.control_plane.get, "llm", name)
-        found = plan(desired_of(target), observed(target))
+        found = plan(desired_of(target), observed(target), now=0.0)
         await self.applier.apply(found, manifests_of(target))
-        await self.applier.apply(Plan(steps=found.later), manifests_of(target))
+        await self.applier.apply(replace(found, steps=found.later), manifests_of(target))
 
     def live(self, kind: str, name: str) -> Any:
         return self.control_plane.get(kind, name)

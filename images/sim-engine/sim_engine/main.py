@@ -88,6 +88,8 @@ def serve(args: argparse.Namespace, sim: SimSettings) -> int:
     for line in lines:
         time.sleep(seconds / len(lines))
         engine_log("INFO", line)
+    if sim.start_error:
+        raise StartError(sim.start_error)
     if any(fault.name == "start-error" for fault in extra):
         raise StartError("CUDA out of memory. Tried to allocate 2.00 GiB.")
     return asyncio.run(_serve(config, sim))

@@ -41,6 +41,7 @@ class SimSettings:
         tick_seconds: SIM_TICK_SECONDS, the shortest time between two wake-ups of the engine.
         output_tokens: SIM_OUTPUT_TOKENS, mean length at which an answer ends by itself.
         version: SIM_VLLM_VERSION, whose metric names and flags are played.
+        start_error: SIM_START_ERROR, the words with which every start fails; empty: none.
         faults: SIM_FAULTS.
         control: SIM_CONTROL, whether /sim/fault and /sim/state exist.
         cache_dirs: VLLM_CACHE_ROOT and HF_HOME, which must be writable.
@@ -56,6 +57,7 @@ class SimSettings:
     tick_seconds: float
     output_tokens: int
     version: str
+    start_error: str
     faults: tuple[Fault, ...]
     control: bool
     cache_dirs: tuple[str, ...]
@@ -85,6 +87,7 @@ def from_environment(env: Mapping[str, str]) -> SimSettings:
             tick_seconds=float(env.get("SIM_TICK_SECONDS", "0.02")),
             output_tokens=int(env.get("SIM_OUTPUT_TOKENS", "256")),
             version=env.get("SIM_VLLM_VERSION", LATEST),
+            start_error=env.get("SIM_START_ERROR", ""),
             faults=parse_faults(env.get("SIM_FAULTS", "")),
             control=env.get("SIM_CONTROL", "") == "1",
             cache_dirs=tuple(env[name] for name in ("VLLM_CACHE_ROOT", "HF_HOME") if env.get(name)),

@@ -37,6 +37,30 @@ class Reason(StrEnum):
     LOADING = "Loading"
     DRAINING = "Draining"
     STUCK = "Stuck"
+    START_HELD = "StartHeld"
+    # Progressing, when a start fails (and those of SpecValid, where the spec is to blame)
+    ARGUMENT_REFUSED = "ArgumentRefused"
+    REMOTE_CODE_REQUIRED = "RemoteCodeRequired"
+    MODEL_NOT_FOUND = "ModelNotFound"
+    MODEL_ACCESS_DENIED = "ModelAccessDenied"
+    MODEL_UNSUPPORTED = "ModelUnsupported"
+    MODEL_BROKEN = "ModelBroken"
+    ADAPTER_REFUSED = "AdapterRefused"
+    HUB_UNREACHABLE = "HubUnreachable"
+    DISK_FULL = "DiskFull"
+    NOT_WRITABLE = "NotWritable"
+    CACHE_CORRUPT = "CacheCorrupt"
+    GPU_MEMORY_IN_USE = "GPUMemoryInUse"
+    GPU_UNAVAILABLE = "GPUUnavailable"
+    GPU_FAULT = "GPUFault"
+    COMMUNICATION_FAILED = "CommunicationFailed"
+    HOST_MEMORY_EXHAUSTED = "HostMemoryExhausted"
+    SHARED_MEMORY_EXHAUSTED = "SharedMemoryExhausted"
+    START_TIMED_OUT = "StartTimedOut"
+    ENGINE_DIED = "EngineDied"
+    EVICTED = "Evicted"
+    IMAGE_UNUSABLE = "ImageUnusable"
+    CONFIGURATION_MISSING = "ConfigurationMissing"
     # SpecValid
     VALID = "Valid"
     VALID_WITH_WARNINGS = "ValidWithWarnings"
@@ -85,6 +109,29 @@ SENTENCES: dict[Reason, str] = {
     Reason.LOADING: "The engine downloads or loads the model, compiles, or warms up.",
     Reason.DRAINING: "Replicas that are no longer wanted finish their requests.",
     Reason.STUCK: "A rollout or start does not get on; the message has the cause.",
+    Reason.START_HELD: "Starts failed alike; the GPUs are free until the next try, or an earlier spec serves.",
+    Reason.ARGUMENT_REFUSED: "The engine refuses the value of an argument.",
+    Reason.REMOTE_CODE_REQUIRED: "The model needs code of its repository, and model.trustRemoteCode is false.",
+    Reason.MODEL_NOT_FOUND: "There is no such model, revision or path.",
+    Reason.MODEL_ACCESS_DENIED: "The model's storage refuses the credentials, or wants some.",
+    Reason.MODEL_UNSUPPORTED: "The vLLM in use does not know the model's architecture, tokenizer or format.",
+    Reason.MODEL_BROKEN: "Files of the model are damaged or missing.",
+    Reason.ADAPTER_REFUSED: "A LoRA adapter cannot be loaded.",
+    Reason.HUB_UNREACHABLE: "The model hub or storage cannot be reached, or is overloaded.",
+    Reason.DISK_FULL: "A volume, or the node's disk, has no space left.",
+    Reason.NOT_WRITABLE: "The engine may not write where it has to, or its user is unknown to the image.",
+    Reason.CACHE_CORRUPT: "Compiled kernels in the cache cannot be read.",
+    Reason.GPU_MEMORY_IN_USE: "Another process holds memory of the GPU; often a replica that is on its way out.",
+    Reason.GPU_UNAVAILABLE: "The engine finds no GPU, or its driver does not fit.",
+    Reason.GPU_FAULT: "The GPU reports a hardware fault.",
+    Reason.COMMUNICATION_FAILED: "The engine's processes cannot talk to one another.",
+    Reason.HOST_MEMORY_EXHAUSTED: "The container was killed for its memory (not the GPU's).",
+    Reason.SHARED_MEMORY_EXHAUSTED: "The shared memory of the container (/dev/shm) is too small, or full.",
+    Reason.START_TIMED_OUT: "The engine was not ready within startup.timeoutSeconds.",
+    Reason.ENGINE_DIED: "The engine's process ended without a known cause.",
+    Reason.EVICTED: "The node put the pod out.",
+    Reason.IMAGE_UNUSABLE: "The image cannot be pulled, or does not hold a vLLM.",
+    Reason.CONFIGURATION_MISSING: "A Secret, ConfigMap or volume that the pod needs is not there.",
     Reason.VALID: "Nothing in the spec is known to fail.",
     Reason.VALID_WITH_WARNINGS: "The spec is applied, but something in it is known to be risky.",
     Reason.NOT_READABLE: "A stored object that today's rules would refuse; what ran before still runs.",
@@ -115,6 +162,44 @@ SENTENCES: dict[Reason, str] = {
     Reason.DISABLED: "spec.scaling is absent, or the object is suspended.",
 }
 """Each reason with the sentence that documents it."""
+
+START_FAILURES = frozenset(
+    {
+        Reason.DOES_NOT_FIT_MEMORY,
+        Reason.CONTEXT_TOO_LONG,
+        Reason.TENSOR_PARALLEL_DOES_NOT_DIVIDE_HEADS,
+        Reason.BATCH_TOO_SMALL,
+        Reason.QUANTIZATION_UNSUPPORTED_ON_GPU,
+        Reason.QUANTIZATION_MISMATCH,
+        Reason.DTYPE_UNSUPPORTED_ON_GPU,
+        Reason.TOO_MANY_GPUS,
+        Reason.FLAG_UNKNOWN_TO_ENGINE,
+        Reason.ARGUMENT_REFUSED,
+        Reason.REMOTE_CODE_REQUIRED,
+        Reason.MODEL_NOT_FOUND,
+        Reason.MODEL_ACCESS_DENIED,
+        Reason.MODEL_UNSUPPORTED,
+        Reason.MODEL_BROKEN,
+        Reason.ADAPTER_REFUSED,
+        Reason.HUB_UNREACHABLE,
+        Reason.DISK_FULL,
+        Reason.NOT_WRITABLE,
+        Reason.CACHE_CORRUPT,
+        Reason.GPU_MEMORY_IN_USE,
+        Reason.GPU_UNAVAILABLE,
+        Reason.GPU_FAULT,
+        Reason.COMMUNICATION_FAILED,
+        Reason.HOST_MEMORY_EXHAUSTED,
+        Reason.SHARED_MEMORY_EXHAUSTED,
+        Reason.START_TIMED_OUT,
+        Reason.ENGINE_DIED,
+        Reason.EVICTED,
+        Reason.IMAGE_UNUSABLE,
+        Reason.CONFIGURATION_MISSING,
+        Reason.STUCK,
+    }
+)
+"""Why a start fails: all that Progressing may say of it."""
 
 
 class Advice(StrEnum):

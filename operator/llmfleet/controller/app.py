@@ -35,7 +35,7 @@ from llmfleet.controller.recorder import Recorder
 from llmfleet.controller.resync import Resync
 from llmfleet.controller.scaling_bridge import CachedDirectory, ClusterActuator, Reporter
 from llmfleet.controller.settled import Settled
-from llmfleet.controller.startups import Startups
+from llmfleet.controller.startups import FailedStarts, Startups
 from llmfleet.controller.watches import Watches
 from llmfleet.manifests.names import DEPLOYMENT_LABEL
 from llmfleet.scaling.clock import SystemClock
@@ -85,6 +85,7 @@ class App:
             recorder=Recorder(self.cluster, identity=identity),
             startups=Startups(since=time.time()),
             settled=Settled(patience=settings.scaling.stale_after_seconds + settings.scaling.decision_period_seconds),
+            failed_starts=FailedStarts(since=time.time(), counter=metrics.START_FAILURES),
         )
         self._stop = asyncio.Event()
         self._kopf_stop = asyncio.Event()

@@ -8,12 +8,14 @@ from typing import TypeVar
 
 from llmfleet.api.conditions import Reason
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.cluster import CHILDREN, Cluster
+from llmfleet.controller.cluster import CHILDREN, REPLICA_SETS, Cluster
 from llmfleet.controller.errors import ConflictError, InvalidError
 from llmfleet.controller.occupancy import Occupancy
 from llmfleet.controller.plan import Manifest, Plan, Step, Template
 from llmfleet.manifests.deployment import (
+    adjusted,
     dropped_volumes,
+    going_back,
     has_image_volumes,
     has_template_hash,
     keeping_template,
@@ -50,6 +52,12 @@ class Applier:
 
     async def _final(self, step: Step, manifest: Manifest) -> Manifest:
         """What is sent: a live Deployment's template is hashed as the server will store it, or kept as it is."""
+        if step.start is not None:
+            hold = step.start.hold.dump() if step.start.hold else ""
+            manifest = adjusted(manifest, replicas=step.start.replicas, hold=hold, inputs=step.inputs_hash)
+        if step.template is Template.EARLIER:
+            earlier = going_back(manifest, await self._replica_set(step, manifest))
+            return with_template_hash(earlier, await self.cluster.apply(earlier, uid=step.uid, dry_run=True))
         if step.template is Template.RENDERED and (step.uid or has_image_volumes(manifest)):
             stored = await self.cluster.apply(manifest, uid=step.uid, dry_run=True)
             if dropped := dropped_volumes(manifest, stored):
@@ -68,6 +76,15 @@ class Applier:
                 raise ConflictError("the Deployment changed since it was observed")
             return keeping_template(manifest, live)
         return manifest
+
+    async def _replica_set(self, step: Step, manifest: Manifest) -> Manifest:
+        """The one whose template is gone back to."""
+        name = step.start.replica_set if step.start else ""
+        found = await self.cluster.get(REPLICA_SETS, manifest["metadata"]["namespace"], name)
+        owners = found["metadata"].get("ownerReferences", []) if found else []
+        if found is None or all(owner["uid"] != step.uid for owner in owners):
+            raise ConflictError(f"there is no ReplicaSet {name} of this Deployment any more")
+        return found
 
     async def _send(self, step: Step, manifest: Manifest) -> None:
         meta = manifest["metadata"]

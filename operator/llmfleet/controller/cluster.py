@@ -72,6 +72,7 @@ SERVICES = Resource("api/v1", "services", "Service")
 BUDGETS = Resource("apis/policy/v1", "poddisruptionbudgets", "PodDisruptionBudget")
 CLAIMS = Resource("api/v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 PODS = Resource("api/v1", "pods", "Pod")
+REPLICA_SETS = Resource("apis/apps/v1", "replicasets", "ReplicaSet")
 EVENTS = Resource("api/v1", "events", "Event")
 
 WATCHED_CHILDREN = (DEPLOYMENTS, SERVICES, BUDGETS, CLAIMS, PODS)

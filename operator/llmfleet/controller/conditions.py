@@ -9,8 +9,9 @@ from typing import Literal, NamedTuple
 
 from llmfleet.api.conditions import ConditionType, Reason
 from llmfleet.api.status import Condition
-from llmfleet.controller.observed import Observed
-from llmfleet.controller.pods import Hold, hold
+from llmfleet.controller.observed import Observed, rfc3339
+from llmfleet.controller.pods import Obstacle, obstacle
+from llmfleet.controller.starts import Aim, Start, StartHold
 from llmfleet.engine.problem import Problem, Severity
 
 MESSAGE_LENGTH = 1000
@@ -37,6 +38,8 @@ class Scene:
     """Why the spec could not be applied this time, though it may be the next."""
     hung: tuple[str, ...] = ()
     """A sentence for each replica whose engine hangs and that stays."""
+    start: Start | None = None
+    """What failed starts have to say."""
     scaling: Judgement
 
     @property
@@ -53,7 +56,19 @@ class Scene:
     def is_rolled_out(self) -> bool:
         """Every pod is of the present template, and the numbers are true."""
         live = self.observed.deployment
-        return live is not None and live.is_observed and live.updated == live.current and live.wanted == self.wanted
+        if live is None or not live.is_observed or self.is_rolled_back:
+            return False
+        return live.updated == live.current and live.wanted == self.wanted
+
+    @property
+    def held(self) -> StartHold | None:
+        """The start that waits for its next try."""
+        return self.start.hold if self.start is not None and self.start.is_held else None
+
+    @property
+    def is_rolled_back(self) -> bool:
+        """Replicas of an earlier spec serve because those of the present one do not start."""
+        return self.start is not None and self.start.aim is Aim.EARLIER
 
     @property
     def is_served(self) -> bool:
@@ -80,31 +95,40 @@ class Scene:
 
 def judge(scene: Scene) -> tuple[Judgement, ...]:
     """All conditions."""
-    held = hold(scene.observed.pods)
+    block = None if scene.is_complete else obstacle(scene.observed.pods)
     return (
-        _ready(scene, held),
+        _ready(scene, block),
         _available(scene),
-        _progressing(scene, held),
+        _progressing(scene, block),
         _spec_valid(scene),
         scene.scaling,
     )
 
 
-def _ready(scene: Scene, held: Hold | None) -> Judgement:
+def _ready(scene: Scene, block: Obstacle | None) -> Judgement:
     """The spec is applied and as many replicas as wanted answer."""
-    if scene.error:
-        return Judgement(ConditionType.READY, "False", Reason.INVALID, scene.error.message)
-    if scene.suspended:
-        return Judgement(ConditionType.READY, "False", Reason.SUSPENDED, "spec.suspend is true: there are no replicas")
-    if scene.hung:
-        return Judgement(ConditionType.READY, "False", Reason.ENGINE_HUNG, "; ".join(scene.hung))
+    if refused := _refusal(scene):
+        return Judgement(ConditionType.READY, "False", *refused)
     if scene.is_served:
         return Judgement(ConditionType.READY, "True", Reason.AVAILABLE, scene.count)
     if scene.has_earlier and not scene.is_rolled_out:
-        return Judgement(ConditionType.READY, "False", Reason.ROLLING_OUT, _with(scene.count, held, scene.delayed))
-    broken = held is not None and (held.restarted or held.stage is Reason.STUCK)
+        return Judgement(ConditionType.READY, "False", Reason.ROLLING_OUT, _with(scene.count, block, scene.delayed))
+    broken = block is not None and (block.restarted or block.is_stuck)
     reason = Reason.DEGRADED if broken and scene.ready else Reason.STARTING
-    return Judgement(ConditionType.READY, "False", reason, _with(scene.count, held, scene.delayed))
+    return Judgement(ConditionType.READY, "False", reason, _with(scene.count, block, scene.delayed))
+
+
+def _refusal(scene: Scene) -> tuple[Reason, str] | None:
+    """Why the spec does not count as ready, however many replicas there are."""
+    if scene.error:
+        return Reason.INVALID, scene.error.message
+    if scene.suspended:
+        return Reason.SUSPENDED, "spec.suspend is true: there are no replicas"
+    if scene.held:
+        return Reason.START_HELD, f"{scene.count}; {_told(scene, scene.held)}"
+    if scene.hung:
+        return Reason.ENGINE_HUNG, "; ".join(scene.hung)
+    return None
 
 
 def _available(scene: Scene) -> Judgement:
@@ -117,13 +141,15 @@ def _available(scene: Scene) -> Judgement:
     return Judgement(ConditionType.AVAILABLE, "False", Reason.NONE_READY, words)
 
 
-def _progressing(scene: Scene, held: Hold | None) -> Judgement:
+def _progressing(scene: Scene, block: Obstacle | None) -> Judgement:
     """A start or a rollout is under way and gets on."""
     live = scene.observed.deployment
-    if cause := _obstacle(scene, held):
-        return Judgement(ConditionType.PROGRESSING, "False", Reason.STUCK, cause)
-    if held is not None:
-        return Judgement(ConditionType.PROGRESSING, "True", held.stage, held.message)
+    if scene.held:
+        return Judgement(ConditionType.PROGRESSING, "False", Reason.START_HELD, _told(scene, scene.held))
+    if found := _cause(scene, block):
+        return Judgement(ConditionType.PROGRESSING, "False", *found)
+    if block is not None:
+        return Judgement(ConditionType.PROGRESSING, "True", block.stage, block.message)
     if live is not None and live.current > scene.wanted:
         words = f"{live.current} replicas are there, and {scene.wanted} are wanted"
         return Judgement(ConditionType.PROGRESSING, "True", Reason.DRAINING, words)
@@ -132,16 +158,27 @@ def _progressing(scene: Scene, held: Hold | None) -> Judgement:
     return Judgement(ConditionType.PROGRESSING, "True", Reason.LOADING, "pods are being created")
 
 
-def _obstacle(scene: Scene, held: Hold | None) -> str:
-    """What stops a start or a rollout, the most telling cause first; empty if nothing does."""
+def _cause(scene: Scene, block: Obstacle | None) -> tuple[Reason, str] | None:
+    """What stops a start or a rollout, the most telling cause first; None if nothing does."""
     live = scene.observed.deployment
     if live is not None and live.failure:
-        return live.failure
-    if held is not None:
-        return held.message if held.stage is Reason.STUCK else ""
-    if scene.delayed or live is None or scene.is_complete:
-        return scene.delayed
-    return live.late
+        return Reason.STUCK, live.failure
+    if block is not None:
+        return (block.stage, block.message) if block.is_stuck else None
+    words = scene.delayed if live is None or scene.is_complete else scene.delayed or live.late
+    return (Reason.STUCK, words) if words else None
+
+
+def _told(scene: Scene, held: StartHold) -> str:
+    """A held start: what failed, how often, what serves meanwhile, when it is tried again, how to correct it."""
+    if held.is_rolled_back:
+        meanwhile = f"{scene.ready} replicas of the earlier spec serve meanwhile"
+    else:
+        meanwhile = "no replica runs meanwhile, so the GPUs are free"
+    return (
+        f"{held.reason.value}: {held.message} The start failed {held.failures} times and is held; {meanwhile}. It is "
+        f"tried again at {rfc3339(held.until)}; a corrected spec is tried at once."
+    )
 
 
 def _spec_valid(scene: Scene) -> Judgement:
@@ -149,15 +186,27 @@ def _spec_valid(scene: Scene) -> Judgement:
     if scene.error:
         words = " ".join(problem.message for problem in scene.problems if problem.severity is Severity.ERROR)
         return Judgement(ConditionType.SPEC_VALID, "False", scene.error.reason, words)
+    if refused := _refused_by_engine(scene):
+        return Judgement(ConditionType.SPEC_VALID, "False", *refused)
     if scene.problems:
         words = " ".join(problem.message for problem in scene.problems)
         return Judgement(ConditionType.SPEC_VALID, "True", Reason.VALID_WITH_WARNINGS, words)
     return Judgement(ConditionType.SPEC_VALID, "True", Reason.VALID, "nothing in the spec is known to fail")
 
 
-def _with(sentence: str, held: Hold | None, delayed: str) -> str:
+def _refused_by_engine(scene: Scene) -> tuple[Reason, str] | None:
+    """What the engine says against the spec that it was started with; of a held start, what it said."""
+    start = scene.start
+    if start is not None and start.failure is not None and start.failure.blames_spec:
+        return start.failure.reason, start.failure.words
+    if start is not None and start.hold is not None and start.hold.blames_spec:
+        return start.hold.reason, start.hold.message
+    return None
+
+
+def _with(sentence: str, block: Obstacle | None, delayed: str) -> str:
     """A sentence with what holds things up."""
-    return "; ".join(part for part in (sentence, held.message if held else "", delayed) if part)
+    return "; ".join(part for part in (sentence, block.message if block else "", delayed) if part)
 
 
 def merge(

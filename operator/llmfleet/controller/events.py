@@ -2,17 +2,17 @@
 
 from typing import Literal, NamedTuple
 
-from llmfleet.api.conditions import ConditionType, Reason
+from llmfleet.api.conditions import START_FAILURES, ConditionType, Reason
 from llmfleet.api.status import LLMDeploymentStatus
 from llmfleet.controller.status import condition
 from llmfleet.engine.plan_status import surprise
 
 _WATCHED = (ConditionType.READY, ConditionType.PROGRESSING, ConditionType.SPEC_VALID, ConditionType.SCALING_ACTIVE)
-_WARNINGS = frozenset(
+_WARNINGS = START_FAILURES | frozenset(
     {
         Reason.DEGRADED,
         Reason.ENGINE_HUNG,
-        Reason.STUCK,
+        Reason.START_HELD,
         Reason.UNSCHEDULABLE,
         Reason.VALID_WITH_WARNINGS,
         Reason.HELD_MISSING_METRICS,
@@ -54,7 +54,7 @@ def transitions(old: LLMDeploymentStatus, new: LLMDeploymentStatus) -> list[Even
     drafts = [draft for kind in _WATCHED if (draft := _transition(old, new, kind))]
     if not any(draft.reason == Reason.VALID_WITH_WARNINGS for draft in drafts):
         drafts += _missed_plan(old, new)
-    return [*drafts, *_scalings(old, new), *_replacements(old, new)]
+    return [*drafts, *_retries(old, new), *_scalings(old, new), *_replacements(old, new)]
 
 
 def _transition(old: LLMDeploymentStatus, new: LLMDeploymentStatus, kind: ConditionType) -> EventDraft | None:
@@ -62,6 +62,8 @@ def _transition(old: LLMDeploymentStatus, new: LLMDeploymentStatus, kind: Condit
     before, after = condition(old, kind), condition(new, kind)
     if after is None or after.reason in _SILENT or (before is not None and before.reason == after.reason):
         return None
+    if kind is ConditionType.READY and after.reason == Reason.START_HELD:
+        return None  # Progressing tells it
     if after.reason in _HELD and not new.ready_replicas:
         return None  # a replica that still starts has no metrics yet
     is_warning = after.reason in _WARNINGS or (kind is ConditionType.SPEC_VALID and after.status == "False")
@@ -73,6 +75,16 @@ def _missed_plan(old: LLMDeploymentStatus, new: LLMDeploymentStatus) -> list[Eve
     words = surprise(new.plan) if new.plan else ""
     known = surprise(old.plan) if old.plan else ""
     return [EventDraft("Warning", Reason.VALID_WITH_WARNINGS, words)] if words and not known else []
+
+
+def _retries(old: LLMDeploymentStatus, new: LLMDeploymentStatus) -> list[EventDraft]:
+    """One Event when a held start is tried again; a corrected spec tells of itself."""
+    before, after = condition(old, ConditionType.PROGRESSING), condition(new, ConditionType.PROGRESSING)
+    if before is None or after is None or before.reason != Reason.START_HELD or after.reason == Reason.START_HELD:
+        return []
+    if before.observed_generation != after.observed_generation:
+        return []
+    return [EventDraft("Normal", "StartRetried", "the start that was held is tried again")]
 
 
 def _scalings(old: LLMDeploymentStatus, new: LLMDeploymentStatus) -> list[EventDraft]:

@@ -1,5 +1,6 @@
 """The operator's own metrics, each declared once (those of scaling are in scaling/metrics.py)."""
 
+import time
 from collections.abc import Callable, Iterable
 
 from prometheus_client import Counter, Gauge, Histogram, Metric, disable_created_metrics
@@ -20,12 +21,17 @@ RECONCILE_SECONDS = Histogram(
 )
 QUEUE_DEPTH = Gauge("llmfleet_queue_depth", "Objects that wait for a pass that is due.")
 ERRORS = Counter("llmfleet_errors", "Passes that failed: transient, invalid, bug.", ["kind"])
+START_FAILURES = Counter(
+    "llmfleet_start_failures",
+    "Engines that ended before their pod was ever ready, by cause.",
+    ["namespace", "name", "reason"],
+)
 API_WRITES = Counter("llmfleet_api_writes", "Requests to change something in the API server.", ["verb", "resource"])
 WATCH_AGE = Gauge("llmfleet_watch_age_seconds", "Seconds since a watch was heard of last.", ["resource"])
 
 
 class FleetCollector(Collector):
-    """Replicas of every LLMDeployment, read from the cache when they are asked for: nothing to keep up to date.
+    """Replicas of every LLMDeployment and held starts, read from the cache when they are asked for: nothing to keep.
 
     Of the leader alone, so that a sum over the operator's pods counts each object once.
     """
@@ -41,13 +47,19 @@ class FleetCollector(Collector):
             "Replicas of an LLMDeployment: wanted by its Deployment, existing, ready.",
             labels=["namespace", "name", "state"],
         )
+        held = GaugeMetricFamily(
+            "llmfleet_start_held",
+            "1 while the start of an LLMDeployment that failed alike again and again waits for its next try.",
+            labels=["namespace", "name"],
+        )
         known = list(self._cache.deployments.items.items()) if self._is_leader() else []
+        now = time.time()
         for (namespace, name), deployments in known:
             for live in deployments.values():
                 for state, value in (("wanted", live.wanted), ("current", live.current), ("ready", live.ready)):
                     family.add_metric([namespace, name, state], value)
-        yield family
-        yield self._planned()
+                held.add_metric([namespace, name], live.hold is not None and live.hold.is_pausing(now))
+        yield from (family, held, self._planned())
 
     def _planned(self) -> Metric:
         """KV caches, from the stored statuses."""

@@ -11,10 +11,12 @@ from typing import Any
 
 from llmfleet.api.v1alpha1 import GROUP, KIND
 from llmfleet.controller.pods import PodView
+from llmfleet.controller.starts import StartHold
 from llmfleet.manifests import hashing
-from llmfleet.manifests.names import FIELD_MANAGER, INPUTS_HASH, TEMPLATE_HASH
+from llmfleet.manifests.names import FIELD_MANAGER, INPUTS_HASH, RENDERED_HASH, START_HOLD, TEMPLATE_HASH
 
-HASH_ANNOTATIONS = frozenset({INPUTS_HASH, TEMPLATE_HASH})
+PLANNED_ANNOTATIONS = frozenset({INPUTS_HASH, TEMPLATE_HASH, START_HOLD})
+"""What the plan compares by itself."""
 
 Body = Mapping[str, Any]
 
@@ -73,6 +75,10 @@ class DeploymentView(ChildView):
     """What the annotation says."""
     own_template_hash: str
     """Of the operator's own fields of the live pod template: differs from the annotation once somebody edits one."""
+    rendered: str
+    """Hash of the live pod template as the operator once rendered it; its pods have the same."""
+    hold: StartHold | None
+    """What is known of failed starts."""
     own_mark: str
     """Changes whenever the operator's own fields may have: saves looking at them at each change of the status."""
     wanted: int
@@ -144,6 +150,8 @@ def view_deployment(body: Body, known: DeploymentView | None = None) -> Deployme
     return DeploymentView(
         **_common(body, own),
         own_mark=mark,
+        rendered=_rendered(body),
+        hold=StartHold.parse(annotations.get(START_HOLD, "")),
         inputs_hash=annotations.get(INPUTS_HASH, ""),
         template_hash=annotations.get(TEMPLATE_HASH, ""),
         own_template_hash=own_template,
@@ -164,7 +172,7 @@ def own_hash(own: Body) -> str:
     writes in its own way; the claim has an annotation for it.
     """
     meta = dict(own.get("metadata") or {})
-    annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if k not in HASH_ANNOTATIONS}
+    annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if k not in PLANNED_ANNOTATIONS}
     spec = {k: v for k, v in (own.get("spec") or {}).items() if k not in {"template", "replicas", "resources"}}
     kept = {"labels": meta.get("labels"), "owners": meta.get("ownerReferences"), "annotations": annotations}
     return hashing.digest(_without_empty({"meta": kept, "spec": spec}))
@@ -190,7 +198,7 @@ def rfc3339(time: float) -> str:
 def _mark(meta: Body) -> str:
     """Of everything by which a Deployment's fields, or their ownership, can change but the status."""
     entries = [entry for entry in meta.get("managedFields") or [] if entry["manager"] == FIELD_MANAGER]
-    hashes = {key: value for key, value in (meta.get("annotations") or {}).items() if key in HASH_ANNOTATIONS}
+    hashes = {key: value for key, value in (meta.get("annotations") or {}).items() if key in PLANNED_ANNOTATIONS}
     return hashing.digest([meta.get("generation"), meta.get("labels"), meta.get("ownerReferences"), hashes, entries])
 
 
@@ -210,6 +218,11 @@ def _common(body: Body, own: str) -> dict[str, Any]:
         "deleting": "deletionTimestamp" in meta,
         "own_hash": own,
     }
+
+
+def _rendered(body: Body) -> str:
+    annotations = body["spec"].get("template", {}).get("metadata", {}).get("annotations") or {}
+    return str(annotations.get(RENDERED_HASH, ""))
 
 
 def _condition_message(status: Body, *, kind: str, value: str) -> str:

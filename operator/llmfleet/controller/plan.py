@@ -6,13 +6,14 @@ rolls nothing.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any
 
 from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.controller.observed import ChildView, DeploymentView, Observed, own_hash
+from llmfleet.controller.starts import Aim, Start, judge
 from llmfleet.manifests.children import outlines
 from llmfleet.manifests.hashing import inputs_hash
 
@@ -28,6 +29,8 @@ class Template(Enum):
     NONE = auto()
     RENDERED = auto()
     KEPT = auto()
+    EARLIER = auto()
+    """That of a ReplicaSet of the Deployment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,10 @@ class Step:
     uid: str = ""
     """Of the object that is there; empty: there is none, and one that turns up is not ours."""
     template: Template = Template.NONE
+    start: Start | None = None
+    """Of a Deployment: its replicas, and what is known of failed starts."""
+    inputs_hash: str = ""
+    """Of a Deployment whose template is kept: what that was made from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +57,13 @@ class Plan:
     """What the next pass has to do, once these steps are done."""
     waits: tuple[str, ...] = ()
     """What has to happen first, in words."""
+    start: Start
+    """What failed starts have to say."""
 
     @property
     def requeue_after(self) -> float | None:
         """Seconds until the next look, if no event will announce it."""
-        return COLLECTION_PAUSE if self.waits else None
+        return COLLECTION_PAUSE if self.waits else self.start.pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +85,8 @@ def desire(deployment: LLMDeployment, settings: Settings) -> Desired:
     )
 
 
-def plan(desired: Desired, observed: Observed) -> Plan:
-    """Compare and decide, child by child; the pods last and in a pass of their own.
+def plan(desired: Desired, observed: Observed, *, now: float) -> Plan:
+    """Compare and decide, child by child; the pods last and in a pass of their own. `now` is Unix time, seconds.
 
     So no replica ever runs without its address and its protection. And where there are hundreds of objects to begin
     with, their addresses are all made before the pods, which set every controller of the cluster to work: the API
@@ -85,35 +94,62 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     """
     steps: list[Step] = []
     waits: list[str] = []
+    start = _start(desired, observed, now)
     for kind, wanted in desired.own_hashes.items():
         live = observed.child(kind)
         if live is not None and (live.deleting or live.owner != observed.target.uid):
             waits.append(f"the {kind} of an earlier object of this name is still being deleted")
-        elif step := _step(kind, wanted, live, desired):
+        elif step := _step(kind, wanted, live, desired, start):
             steps.append(step)
     first = tuple(step for step in steps if step.kind != "Deployment")
     last = tuple(step for step in steps if step.kind == "Deployment")
-    return Plan(steps=first or last, later=last if first else (), waits=tuple(waits))
+    return Plan(steps=first or last, later=last if first else (), waits=tuple(waits), start=start)
 
 
-def _step(kind: str, wanted: str, live: ChildView | None, desired: Desired) -> Step | None:
+def _start(desired: Desired, observed: Observed, now: float) -> Start:
+    """What failed starts have to say; nothing before there is a Deployment."""
+    live = observed.deployment
     if live is None:
-        template = Template.RENDERED if kind == "Deployment" else Template.NONE
-        return Step(kind=kind, reason="does not exist", template=template)
-    if isinstance(live, DeploymentView) and (found := _deployment_step(live, desired)):
+        return Start(replicas=desired.replicas)
+    return judge(
+        inputs=desired.inputs_hash,
+        replicas=desired.replicas,
+        live_inputs=live.inputs_hash,
+        rendered=live.rendered,
+        hold=live.hold,
+        pods=observed.pods,
+        now=now,
+    )
+
+
+def _step(kind: str, wanted: str, live: ChildView | None, desired: Desired, start: Start) -> Step | None:
+    if kind == "Deployment":
+        return _deployment_step(wanted, live, desired, start)
+    if live is None:
+        return Step(kind=kind, reason="does not exist")
+    return None if live.own_hash == wanted else Step(kind=kind, reason="differs from what is wanted", uid=live.uid)
+
+
+def _deployment_step(wanted: str, live: ChildView | None, desired: Desired, start: Start) -> Step | None:
+    step = Step(kind="Deployment", reason="does not exist", template=Template.RENDERED, start=start)
+    if not isinstance(live, DeploymentView):
+        return step
+    step = replace(step, uid=live.uid)
+    if found := _template_step(step, live, desired, start):
         return found
-    if live.own_hash == wanted:
-        return None
-    template = Template.KEPT if kind == "Deployment" else Template.NONE
-    return Step(kind=kind, reason="differs from what is wanted", uid=live.uid, template=template)
+    step = replace(step, template=Template.KEPT, inputs_hash=live.inputs_hash)
+    if live.hold != start.hold:
+        return replace(step, reason=start.reason or "the spec changed")
+    if live.wanted != start.replicas:
+        return replace(step, reason=f"replicas {live.wanted} -> {start.replicas}")
+    return None if live.own_hash == wanted else replace(step, reason="differs from what is wanted")
 
 
-def _deployment_step(live: DeploymentView, desired: Desired) -> Step | None:
-    if live.inputs_hash != desired.inputs_hash:
-        return Step(kind="Deployment", reason="the spec changed", uid=live.uid, template=Template.RENDERED)
-    if live.own_template_hash != live.template_hash:
-        return Step(kind="Deployment", reason="its template was edited", uid=live.uid, template=Template.RENDERED)
-    if live.wanted != desired.replicas:
-        reason = f"replicas {live.wanted} -> {desired.replicas}"
-        return Step(kind="Deployment", reason=reason, uid=live.uid, template=Template.KEPT)
-    return None
+def _template_step(step: Step, live: DeploymentView, desired: Desired, start: Start) -> Step | None:
+    """What to do where the Deployment has another template than it should."""
+    is_edited = live.own_template_hash != live.template_hash
+    if start.aim is Aim.EARLIER and start.replica_set and (is_edited or live.hold != start.hold):
+        return replace(step, reason=start.reason or "its template was edited", template=Template.EARLIER)
+    if start.aim is Aim.SPEC and live.inputs_hash != desired.inputs_hash:
+        return replace(step, reason=start.reason or "the spec changed")
+    return replace(step, reason="its template was edited") if is_edited else None

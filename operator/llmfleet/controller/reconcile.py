@@ -22,7 +22,7 @@ from llmfleet.controller.queue import Key
 from llmfleet.controller.recorder import Recorder
 from llmfleet.controller.settings import explain
 from llmfleet.controller.settled import Settled
-from llmfleet.controller.startups import Startups
+from llmfleet.controller.startups import FailedStarts, Startups
 from llmfleet.controller.status import Findings
 from llmfleet.engine import plan_status
 from llmfleet.engine.checks import check
@@ -66,6 +66,7 @@ class Reconciler:
     recorder: Recorder
     startups: Startups
     settled: Settled
+    failed_starts: FailedStarts
     reports: dict[Key, Report] = field(default_factory=dict)
     """What the scaling loop said last; it writes here."""
     visited: set[Key] = field(default_factory=set)
@@ -100,6 +101,7 @@ class Reconciler:
             self._forget(key)  # its children go by garbage collection
             return None
         self.visited.add(key)
+        self.failed_starts.note(key, observed.pods)
         # 2. desired: what cannot be read or is known to fail is not applied; what ran before still runs
         known = self._read(key, observed.target)
         rest = self.settled.note(key, observed, now=time.monotonic())
@@ -114,7 +116,8 @@ class Reconciler:
             await self._report(key, findings)
             return None
         # 3. plan
-        decided = plan(known.desired, observed)
+        decided = plan(known.desired, observed, now=time.time())
+        findings = replace(findings, start=decided.start)
         # 4. apply; the report comes with the next pass, which sees what Kubernetes made of it
         try:
             if decided.steps:
@@ -143,7 +146,8 @@ class Reconciler:
         """Somebody may have written at the same moment; nobody else will announce it, since we hold the latest view."""
         observed = self.cache.observe(key)
         kinds = {step.kind for step in done.steps}
-        left = [step for step in plan(desired, observed).steps if step.kind in kinds] if observed else []
+        again = plan(desired, observed, now=time.time()).steps if observed else ()
+        left = [step for step in again if step.kind in kinds]
         if left:
             raise ConflictError("; ".join(f"after it was applied, the {step.kind} {step.reason}" for step in left))
 
@@ -176,6 +180,7 @@ class Reconciler:
         self._known.pop(key, None)
         self.startups.forget(key)
         self.settled.forget(key)
+        self.failed_starts.forget(key)
 
     @staticmethod
     def _count(kind: str) -> None:

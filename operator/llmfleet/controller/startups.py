@@ -1,7 +1,12 @@
-"""How long engines took from container start to Ready: noted once for each start, so that a flicker does not count."""
+"""What became of starts: how long engines took to Ready, and which ended before.
+
+Each is noted once, so that neither a flicker nor a second look counts again.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from prometheus_client import Counter
 
 from llmfleet.controller.pods import PodView
 from llmfleet.controller.queue import Key
@@ -46,3 +51,34 @@ class Startups:
         """The object is gone."""
         self._noted.pop(key, None)
         self._last.pop(key, None)
+
+
+@dataclass
+class FailedStarts:
+    """Engines that ended before their pod was ever ready, told to a counter as they are seen."""
+
+    since: float
+    """Unix time at which this process began to look: what failed before was counted by the one before it."""
+    counter: Counter
+    """Labels: namespace, name, reason."""
+    _seen: dict[Key, dict[str, int]] = field(default_factory=dict)
+    """uid of the pod -> failures."""
+    _reasons: dict[Key, set[str]] = field(default_factory=dict)
+
+    def note(self, key: Key, pods: Iterable[PodView]) -> None:
+        """Count what failed since the last look."""
+        before, now = self._seen.get(key, {}), {}
+        for pod in pods:
+            old = before.get(pod.uid, 0 if pod.created_at >= self.since else pod.failed_starts)
+            now[pod.uid] = max(old, pod.failed_starts)
+            if pod.failure is not None and now[pod.uid] > old:
+                reason = pod.failure.reason.value
+                self._reasons.setdefault(key, set()).add(reason)
+                self.counter.labels(*key, reason).inc(now[pod.uid] - old)
+        self._seen[key] = now
+
+    def forget(self, key: Key) -> None:
+        """The object is gone, and its series with it."""
+        self._seen.pop(key, None)
+        for reason in self._reasons.pop(key, set()):
+            self.counter.remove(*key, reason)

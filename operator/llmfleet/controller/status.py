@@ -20,6 +20,7 @@ from llmfleet.api.status import (
 from llmfleet.api.v1alpha1 import PORT, LLMDeployment
 from llmfleet.controller.conditions import Judgement, Scene, judge, merge
 from llmfleet.controller.observed import Observed, rfc3339
+from llmfleet.controller.starts import Start
 from llmfleet.engine import plan_status
 from llmfleet.engine.problem import Problem, warning
 from llmfleet.engine.version import image_of, version_of
@@ -39,6 +40,8 @@ class Findings:
     """None if the stored object cannot be read."""
     problems: tuple[Problem, ...] = ()
     delayed: str = ""
+    start: Start | None = None
+    """What failed starts have to say; None if nothing is to be applied."""
     report: Report | None = None
     """What the scaling loop said last."""
     startup_seconds: int | None = None
@@ -78,13 +81,14 @@ def build(findings: Findings, settings: Settings, *, now: float) -> LLMDeploymen
         problems=(*findings.problems, warning(missed)) if missed else findings.problems,
         delayed=findings.delayed,
         hung=findings.report.hung if findings.report else (),
+        start=findings.start,
         scaling=_scaling_active(findings, previous),
     )
     return LLMDeploymentStatus(
         observed_generation=generation,
         replicas=live.current if live else 0,
         ready_replicas=live.ready if live else 0,
-        updated_replicas=live.updated if live else 0,
+        updated_replicas=live.updated if live and not scene.is_rolled_back else 0,
         selector=selector_text(target.name),
         ready=f"{scene.ready}/{wanted}",
         kv_cache_usage=_kv_cache_usage(scaling),

@@ -6,8 +6,10 @@ from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import LLMDeployment, RolloutSpec
 from llmfleet.manifests import pod
 from llmfleet.manifests.hashing import digest, inputs_hash, own_template, own_template_hash
-from llmfleet.manifests.names import INPUTS_HASH, TEMPLATE_HASH, metadata, selector
+from llmfleet.manifests.names import INPUTS_HASH, START_HOLD, TEMPLATE_HASH, metadata, selector
 
+POD_TEMPLATE_HASH = "pod-template-hash"
+"""Label that the Deployment controller adds to the templates of its ReplicaSets."""
 OLD_REVISIONS = 3
 """ReplicaSets kept for `kubectl rollout history`."""
 UNSTARTED_SECONDS = 600
@@ -40,6 +42,41 @@ def render_outline(deployment: LLMDeployment, settings: Settings) -> dict[str, A
             "strategy": {"type": "RollingUpdate", "rollingUpdate": _rolling(spec.rollout)},
             "selector": {"matchLabels": selector(deployment.metadata.name)},
         },
+    }
+
+
+def adjusted(rendered: dict[str, Any], *, replicas: int, hold: str, inputs: str = "") -> dict[str, Any]:
+    """The rendered Deployment as failed starts will have it.
+
+    Args:
+        rendered: as the spec asks for it.
+        replicas: to run now.
+        hold: what is known of failed starts; empty if nothing is.
+        inputs: hash of what the template is made from, where that is not the spec's.
+    """
+    annotations = rendered["metadata"]["annotations"] | ({START_HOLD: hold} if hold else {})
+    if inputs:
+        annotations |= {INPUTS_HASH: inputs}
+    return rendered | {
+        "metadata": rendered["metadata"] | {"annotations": annotations},
+        "spec": rendered["spec"] | {"replicas": replicas},
+    }
+
+
+def going_back(rendered: dict[str, Any], replica_set: dict[str, Any]) -> dict[str, Any]:
+    """The rendered Deployment with the template of one of its ReplicaSets, whose pods then stay as they are.
+
+    Kubernetes copies the annotations of a Deployment to its newest ReplicaSet, where they stay: so the hash of what the
+    earlier template was made from is still known.
+    """
+    meta = replica_set["spec"]["template"]["metadata"]
+    labels = {key: value for key, value in meta["labels"].items() if key != POD_TEMPLATE_HASH}
+    kept = {key: value for key, value in meta.items() if value is not None} | {"labels": labels}
+    inputs = replica_set["metadata"].get("annotations", {}).get(INPUTS_HASH, "")
+    annotations = rendered["metadata"]["annotations"] | {INPUTS_HASH: inputs}
+    return rendered | {
+        "metadata": rendered["metadata"] | {"annotations": annotations},
+        "spec": rendered["spec"] | {"template": replica_set["spec"]["template"] | {"metadata": kept}},
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import LLMDeploymentSpec
 from llmfleet.engine.command import literal
+from llmfleet.manifests import last_words
 
 CACHE_MOUNT = "/cache"
 """A volume of the object alone: compiled kernels are unpickled, so nobody else may write there."""
@@ -31,7 +32,7 @@ OWN = {
 
 def env(spec: LLMDeploymentSpec, settings: Settings) -> list[dict[str, Any]]:
     """The `env` of the engine's container. Values are literal: `$(NAME)` stays as it is."""
-    own = OWN | _hub(settings) | _bucket(spec)
+    own = OWN | last_words.environment(spec, settings) | _hub(settings) | _bucket(spec)
     tenant = {variable.name: variable.value for variable in spec.engine.env}
     plain = own | tenant | settings.engine.extra_env
     variables: dict[str, dict[str, Any]] = {

@@ -6,9 +6,10 @@ from llmfleet.api.settings import GpuProfile, Settings
 from llmfleet.api.v1alpha1 import PORT, LLMDeployment
 from llmfleet.engine.command import COMMAND, argv, literal
 from llmfleet.engine.version import assumed_version, image_of
-from llmfleet.manifests import environment, probes, volumes
+from llmfleet.manifests import environment, last_words, probes, volumes
 from llmfleet.manifests.drain import drain
-from llmfleet.manifests.names import ENGINE_CONTAINER, PORT_NAME, labels, selector
+from llmfleet.manifests.hashing import digest
+from llmfleet.manifests.names import ENGINE_CONTAINER, PORT_NAME, RENDERED_HASH, labels, selector
 from llmfleet.manifests.resources import resources
 
 ENGINE_USER = 2000
@@ -26,10 +27,11 @@ def template(deployment: LLMDeployment, settings: Settings) -> dict[str, Any]:
     profile = settings.profile(deployment.spec.gpu.profile)
     if profile is None:
         raise LookupError(deployment.spec.gpu.profile)
-    return {
-        "metadata": {"labels": labels(deployment.metadata.name)},
-        "spec": _pod_spec(deployment, settings, profile),
-    }
+    shared, spec = labels(deployment.metadata.name), _pod_spec(deployment, settings, profile)
+    # Tells the pods of this template from those of an earlier one, with every change of it and with no other.
+    annotations = last_words.annotations(deployment.spec, settings)
+    annotations[RENDERED_HASH] = digest({"labels": shared, "annotations": annotations, "spec": spec})
+    return {"metadata": {"labels": shared, "annotations": annotations}, "spec": spec}
 
 
 def _pod_spec(deployment: LLMDeployment, settings: Settings, profile: GpuProfile) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def _pod_spec(deployment: LLMDeployment, settings: Settings, profile: GpuProfile
         },
         "topologySpreadConstraints": [_spread(deployment.metadata.name)],
         "containers": [_container(deployment, settings, profile)],
-        "volumes": [volume for volume, _ in volumes.pairs(deployment)],
+        "volumes": [volume for volume, _ in _volumes(deployment, settings)],
     }
     if profile.node_selector:
         spec["nodeSelector"] = profile.node_selector
@@ -85,10 +87,14 @@ def _container(deployment: LLMDeployment, settings: Settings, profile: GpuProfil
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
         },
-        # The engine writes no termination message: its last lines of log stand in for one.
+        # The engine's process leaves its last words there (`last_words`); where it has none, those of the log do.
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [mount for _, mount in volumes.pairs(deployment)],
+        "volumeMounts": [mount for _, mount in _volumes(deployment, settings)],
     }
+
+
+def _volumes(deployment: LLMDeployment, settings: Settings) -> list[volumes.Pair]:
+    return [*volumes.pairs(deployment), *last_words.volumes(deployment.spec, settings)]
 
 
 def _spread(name: str) -> dict[str, Any]:

@@ -34,12 +34,40 @@ def test_engine_crash(team: Tenant) -> None:
 
 
 def test_crash_loop(team: Tenant) -> None:
-    """An engine that never starts is Stuck, with its own words."""
+    """An engine that never starts is held, with its cause in words, and its GPU is free meanwhile."""
     team.apply("broken", spec(env=[{"name": "SIM_FAULTS", "value": "start-error"}]))
-    team.watch.until("Stuck", lambda: team.condition("broken", "Progressing").get("reason") == "Stuck", timeout=90)
+    team.watch.until(
+        "StartHeld", lambda: team.condition("broken", "Progressing").get("reason") == "StartHeld", timeout=90
+    )
     message = team.condition("broken", "Progressing")["message"]
-    assert "Engine core initialization failed" in message
-    assert "exit code 1" in message
+    assert "DoesNotFitMemory: The GPU's memory ran out." in message
+    assert "failed 3 times" in message
+    team.until_pods("broken", 0)
+
+
+@pytest.mark.thorough
+def test_held_start(team: Tenant) -> None:
+    """A changed spec that does not start goes back to what serves, a corrected one rolls, and no stream is cut."""
+    team.apply("served", spec(replicas=2))
+    team.until_settled("served", replicas=2)
+    old = team.ready("served")
+    requests = steady("served", count=600, per_second=5, output_tokens=100)
+    client = Client(team, "client", urls=team.urls("served"), requests=requests)
+    client.until_started()
+    words = "Cannot find the config file for awq"
+    team.apply("served", spec(replicas=2, env=[{"name": "SIM_START_ERROR", "value": words}]))
+    team.watch.until(
+        "StartHeld", lambda: team.condition("served", "Progressing").get("reason") == "StartHeld", timeout=90
+    )
+    assert "QuantizationMismatch" in team.condition("served", "Progressing")["message"]
+    assert team.condition("served", "SpecValid")["reason"] == "QuantizationMismatch"
+    team.until_pods("served", 2)
+    assert team.ready("served") == old
+    assert len(team.replica_sets("served")) == 2
+    team.apply("served", spec(replicas=2, engine={"maxNumSeqs": 64}))
+    team.until_ready("served", 2, without=old)
+    result = client.result()
+    assert (result["errors"], result["requests"]) == ([], 600)
 
 
 @pytest.mark.thorough

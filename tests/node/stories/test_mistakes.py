@@ -15,7 +15,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "bad-image": (
         {"engine": {"image": "localhost/llmfleet/no-such-image:v0.32.0"}},
         "Progressing",
-        "Stuck",
+        "ImageUnusable",
         "no-such-image",
     ),
     "too-many-gpus-for-the-cluster": (
@@ -35,13 +35,13 @@ MISTAKES: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "missing-secret": (
         {"access": {"apiKeySecretRef": {"name": "nowhere", "key": "x"}}},
         "Progressing",
-        "Stuck",
+        "ConfigurationMissing",
         "nowhere",
     ),
     "longer-than-the-model": (
         UNKNOWN | {"engine": {"maxModelLen": 200000}},
-        "Progressing",
-        "Stuck",
+        "SpecValid",
+        "ContextTooLong",
         "derived max_model_len",
     ),
     "longer-than-a-known-model": (

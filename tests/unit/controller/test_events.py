@@ -1,6 +1,6 @@
 """Which changes of the status people are told of."""
 
-from llmfleet.api.conditions import ConditionType, Reason
+from llmfleet.api.conditions import START_FAILURES, ConditionType, Reason
 from llmfleet.api.status import LLMDeploymentStatus, ReplacementRecord, ScalingChange, ScalingStatus
 from llmfleet.controller.conditions import Judgement, merge
 from llmfleet.controller.events import transitions
@@ -80,3 +80,32 @@ def test_each_change_of_replicas_is_told_in_order() -> None:
         ("ScaledUp", "2 -> 4 replicas: KV 80%"),
         ("ScaledDown", "4 -> 3 replicas: KV 80%"),
     ]
+
+
+def held(message: str, *, generation: int = 1) -> LLMDeploymentStatus:
+    judgements = [
+        Judgement(kind, "False", Reason.START_HELD, message)
+        for kind in (ConditionType.READY, ConditionType.PROGRESSING)
+    ]
+    return LLMDeploymentStatus(conditions=merge([], judgements, generation=generation, now="now"))
+
+
+def loading(*, generation: int = 1) -> LLMDeploymentStatus:
+    judgement = Judgement(ConditionType.PROGRESSING, "True", Reason.LOADING, "")
+    return LLMDeploymentStatus(conditions=merge([], [judgement], generation=generation, now="now"))
+
+
+def test_a_held_start_is_told_once_and_so_is_its_next_try() -> None:
+    assert [tuple(draft) for draft in transitions(loading(), held("3 times"))] == [("Warning", "StartHeld", "3 times")]
+    assert transitions(held("3 times"), held("3 times, still")) == []
+    assert [draft.reason for draft in transitions(held("3 times"), loading())] == ["StartRetried"]
+
+
+def test_a_corrected_spec_is_no_retry() -> None:
+    assert transitions(held("3 times"), loading(generation=2)) == []
+
+
+def test_every_cause_of_a_failed_start_is_a_warning() -> None:
+    for reason in START_FAILURES:
+        failed = status(Judgement(ConditionType.PROGRESSING, "False", reason, "why"))
+        assert [draft.type for draft in transitions(NOTHING, failed)] == ["Warning"]

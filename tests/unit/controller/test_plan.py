@@ -9,13 +9,15 @@ from llmfleet.controller.plan import Desired, Plan, Template, plan
 from llmfleet.manifests.hashing import own_template_hash
 from tests.unit.controller.bodies import SETTINGS, desired_of, llm_body, lose, observed, running
 
+NOW = 1795000000.0
+
 Bodies = dict[str, Any]
 OBJECT = llm_body()
 DESIRED = desired_of(OBJECT)
 
 
 def decide(children: Bodies, *, desired: Desired = DESIRED) -> Plan:
-    return plan(desired, observed(OBJECT, children))
+    return plan(desired, observed(OBJECT, children), now=NOW)
 
 
 def summary(found: Plan) -> list[tuple[str, str, Template]]:

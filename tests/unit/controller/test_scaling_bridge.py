@@ -37,6 +37,7 @@ def reconciler(cache: Cache) -> Reconciler:
         recorder=nothing,
         startups=nothing,
         settled=nothing,
+        failed_starts=nothing,
     )
     found.visited.add(KEY)
     return found

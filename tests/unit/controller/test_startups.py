@@ -1,8 +1,10 @@
-"""How long the last start took."""
+"""How long the last start took, and how many failed."""
+
+from prometheus_client import CollectorRegistry, Counter
 
 from llmfleet.controller.pods import PodView, view_pod
-from llmfleet.controller.startups import Startups
-from tests.unit.controller.bodies import container, pod_body
+from llmfleet.controller.startups import FailedStarts, Startups
+from tests.unit.controller.bodies import NOON, container, pod_body
 
 KEY = ("team", "qwen")
 READY_AT = 1795348860.0  # 2026-11-22T12:01:00Z
@@ -37,3 +39,31 @@ def test_a_deleted_object_leaves_nothing() -> None:
     startups.note(KEY, [pod()], of_any_age=False)
     startups.forget(KEY)
     assert startups.note(KEY, [], of_any_age=False) is None
+
+
+def crashing(times: int, *, created: str = NOON) -> PodView:
+    end = {"exitCode": 1, "reason": "Error", "message": "RuntimeError: No CUDA GPUs are available"}
+    state = container(waiting={"reason": "CrashLoopBackOff"}, restarts=times - 1, last=end)
+    body = pod_body("a", containerStatuses=[state])
+    body["metadata"]["creationTimestamp"] = created
+    return view_pod(body)
+
+
+def counted(registry: CollectorRegistry) -> float | None:
+    labels = {"namespace": "team", "name": "qwen", "reason": "GPUUnavailable"}
+    return registry.get_sample_value("failures_total", labels)
+
+
+def test_failed_starts_are_counted_once_each() -> None:
+    """What failed before this process looked was counted by the one before; a deleted object has no series."""
+    registry = CollectorRegistry()
+    counter = Counter("failures", "Failed starts.", ["namespace", "name", "reason"], registry=registry)
+    failed = FailedStarts(since=view_pod(pod_body()).created_at, counter=counter)
+    for times in (1, 1, 3):
+        failed.note(KEY, [crashing(times)])
+    assert counted(registry) == 3
+    failed.note(("team", "other"), [crashing(7, created="2026-11-22T11:00:00Z")])
+    failed.note(KEY, [])
+    assert counted(registry) == 3
+    failed.forget(KEY)
+    assert counted(registry) is None

@@ -1,5 +1,6 @@
 """The status and its conditions, by what was observed."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from llmfleet.api.status import (
 from llmfleet.controller.conditions import Judgement, merge
 from llmfleet.controller.events import transitions
 from llmfleet.controller.reconcile import read
+from llmfleet.controller.starts import Aim, Start, StartHold
 from llmfleet.controller.status import Findings, build
+from llmfleet.engine.failures import explain
 from llmfleet.engine.problem import Problem, Severity
 from llmfleet.scaling.ports import Replacement
 from llmfleet.scaling.report import Report
@@ -89,7 +92,8 @@ CASES = [
     pytest.param(
         {}, counts(current=2, updated=1, ready=1),
         [pod_body("old", ready=True), pod_body("new", containerStatuses=[container(**BAD_IMAGE)])],
-        {"Ready": ("False", "RollingOut"), "Available": ("True", "MinimumReady"), "Progressing": ("False", "Stuck")},
+        {"Ready": ("False", "RollingOut"), "Available": ("True", "MinimumReady"),
+         "Progressing": ("False", "ImageUnusable")},
         id="a rollout that is stuck",
     ),
     pytest.param(
@@ -129,6 +133,77 @@ def test_a_quota_is_told_in_the_clusters_words() -> None:
     status = report(llm_body(), live=counts(current=0, updated=0, ready=0) | {"conditions": [failure]})
     found = condition(status, ConditionType.PROGRESSING)
     assert (found.reason, found.message) == ("Stuck", "exceeded quota: gpus")
+
+
+FAILURE = explain(
+    1, "Error", "ValueError: User-specified max_model_len (9) is greater than the derived max_model_len (n=8"
+)
+HOLD = StartHold(
+    inputs="H",
+    reason=Reason.CONTEXT_TOO_LONG,
+    message="Too long. Make it shorter.",
+    blames_spec=True,
+    failures=3,
+    holds=1,
+    until=int(NOW),
+    is_rolled_back=False,
+)
+
+
+def test_a_held_start_says_what_failed_how_often_what_serves_when_it_is_tried_again_and_what_to_do() -> None:
+    start = Start(replicas=0, aim=Aim.ANY, hold=HOLD)
+    status = report(llm_body(replicas=2), live=counts(current=0, updated=0, ready=0), start=start)
+    found = condition(status, ConditionType.PROGRESSING)
+    assert (found.status, found.reason) == ("False", "StartHeld")
+    assert found.message == (
+        "ContextTooLong: Too long. Make it shorter. The start failed 3 times and is held; no replica runs meanwhile, "
+        "so the GPUs are free. It is tried again at 2026-11-18T11:06:40Z; a corrected spec is tried at once."
+    )
+    assert condition(status, ConditionType.READY).reason == "StartHeld"
+    assert condition(status, ConditionType.READY).message.startswith("0 of 2 replicas are ready; ContextTooLong: ")
+    assert condition(status, ConditionType.AVAILABLE).status == "False"
+    valid = condition(status, ConditionType.SPEC_VALID)
+    assert (valid.status, valid.reason, valid.message) == ("False", "ContextTooLong", "Too long. Make it shorter.")
+
+
+def test_replicas_of_an_earlier_spec_are_available_but_the_spec_is_not_ready() -> None:
+    """Every pod is of the Deployment's template, which is not the spec's."""
+    start = Start(replicas=1, aim=Aim.EARLIER, hold=replace(HOLD, is_rolled_back=True))
+    live = counts(current=1, updated=1, ready=1)
+    status = report(llm_body(), live=live, pods=[pod_body(ready=True)], start=start)
+    assert brief(status) == {
+        "Ready": ("False", "StartHeld"),
+        "Available": ("True", "MinimumReady"),
+        "Progressing": ("False", "StartHeld"),
+    }
+    assert "1 replicas of the earlier spec serve meanwhile" in condition(status, ConditionType.PROGRESSING).message
+    assert (status.updated_replicas, status.ready_replicas) == (0, 1)
+
+
+def test_while_it_is_tried_again_the_engines_verdict_stands() -> None:
+    start = Start(replicas=1, hold=HOLD)
+    status = report(llm_body(), live=counts(current=1, updated=1, ready=0), pods=[pod_body()], start=start)
+    assert condition(status, ConditionType.PROGRESSING).reason == "Loading"
+    assert condition(status, ConditionType.SPEC_VALID).status == "False"
+
+
+def test_what_the_engine_says_of_the_spec_is_told_before_the_start_is_held() -> None:
+    start = Start(replicas=1, failure=FAILURE)
+    status = report(llm_body(), live=counts(current=1, updated=1, ready=0), start=start)
+    assert condition(status, ConditionType.SPEC_VALID).reason == "ContextTooLong"
+    assert condition(status, ConditionType.READY).reason == "Starting"
+
+
+def test_a_failure_that_may_have_another_cause_does_not_blame_the_spec() -> None:
+    start = Start(replicas=1, failure=replace(FAILURE, blames_spec=False))
+    status = report(llm_body(), live=counts(current=1, updated=1, ready=0), start=start)
+    assert condition(status, ConditionType.SPEC_VALID).status == "True"
+
+
+def test_what_is_left_of_an_evicted_pod_does_not_make_a_whole_fleet_stuck() -> None:
+    evicted = pod_body("gone", phase="Failed", reason="Evicted", message="memory")
+    live = counts(current=1, updated=1, ready=1)
+    assert brief(report(llm_body(), live=live, pods=[pod_body(ready=True), evicted]))["Progressing"][1] == "Complete"
 
 
 def test_a_late_rollout_without_another_cause_is_stuck() -> None:

@@ -47,6 +47,7 @@ def test_statistics_are_logged_while_something_runs() -> None:
         (["--no-such-flag=1"], {}, 2, "unrecognized arguments: --no-such-flag=1"),
         (["--gpu-memory-utilization=0.05"], {}, 1, "No available memory for the cache blocks"),
         ([], {"SIM_FAULTS": "start-error"}, 1, "CUDA out of memory"),
+        ([], {"SIM_START_ERROR": "Cannot find the config file for awq"}, 1, "ValueError: Cannot find the config file"),
     ],
 )
 def test_a_failed_start(*, flags: list[str], env: dict[str, str], code: int, text: str) -> None:

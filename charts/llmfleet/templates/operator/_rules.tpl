@@ -16,6 +16,9 @@ that the operator deletes are pods whose engine hangs. It reads no Secret, and e
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch]
+- apiGroups: [apps]   # the template to go back to when replicas of a changed spec do not start
+  resources: [replicasets]
+  verbs: [get]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch]
