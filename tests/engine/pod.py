@@ -27,7 +27,7 @@ NAME = "tiny"
 """Object, served name and label of the metrics."""
 SETTINGS = Settings.parse(
     {
-        "engine": {"defaultImage": f"localhost/llmfleet/vllm-cpu:v{environment.VERSION}"},
+        "engine": {"defaultImage": environment.IMAGE},
         "gpuProfiles": [{"name": "cpu", "default": True, "resourceName": "", "memoryGiB": 16}],
     }
 )

@@ -1,4 +1,4 @@
-"""A whole model of 130,000 random weights, written on the spot with the standard library alone.
+"""A whole model of 108,000 random weights, written on the spot with the standard library alone.
 
 `config.json`, weights and tokenizer are what any loader of Hugging Face models reads, so the real vLLM runs it as it
 would run a Llama: nothing is downloaded, and the same seed gives the same bytes. It talks nonsense in ASCII and never
@@ -27,11 +27,17 @@ CHAT_TEMPLATE = (
 )
 
 
-def write(folder: Path, *, seed: int = 0) -> Path:
-    """Write the model into a folder, which is made, and return the folder."""
+def write(folder: Path, *, seed: int = 0, **config: int) -> Path:
+    """Write the model into a folder, which is made, and return the folder.
+
+    Args:
+        folder: where to.
+        seed: of the weights.
+        config: laid over its config.json; the weights then no longer fit, which only matters to who loads them.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     documents = {
-        "config.json": _config(),
+        "config.json": _config() | config,
         "tokenizer.json": _tokenizer(),
         "tokenizer_config.json": _tokenizer_config(),
         "generation_config.json": {"bos_token_id": _BYTES, "eos_token_id": _BYTES + 1},
