@@ -199,7 +199,7 @@ LOST = {"cache"}
 
 @pytest.mark.parametrize("name", STARTS)
 def test_a_start_that_fails(name: str, tmp_path: Path) -> None:
-    """Its exit code, and the cause: in the last 80 lines; in the kubelet's 2,048 bytes only if the server itself fails."""
+    """Its exit code, and its cause: in the last 80 lines; in the last 2,048 bytes only if the server itself fails."""
     fields, extra, code, words = STARTS[name]
     wanted = pod.spec(engine={**fields, "extraArgs": ["--enforce-eager", *extra]})
     with engine(REAL, wanted, tmp_path, ready=False) as started:
