@@ -6,11 +6,13 @@ simulated one leaves out on purpose stands in its README and is not asked for.
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from llmfleet.manifests.drain import EXIT_SECONDS
 from tests.engine import environment, pod
 from tests.engine.client import Answer, wait_for
 from tests.engine.pages import CAPTURED, LABELS, label_values, shapes
@@ -336,7 +338,7 @@ def test_health_and_metrics_are_not_logged_and_requests_are(server: Engine) -> N
 
 
 def test_sigterm_lets_streams_end_and_refuses_new_requests(server: Engine) -> None:
-    """The last test: eight streams complete, /health stays 200, new requests get HTTP 500, the exit code is 0.
+    """The last test: eight streams complete, /health stays 200, new requests get HTTP 500, the exit code is 0 in time.
 
     The real one refuses text because its tokenizer's threads have ended; token ids it answers with HTTP 200, no token
     and the finish reason "abort", which the simulated one does not.
@@ -354,4 +356,6 @@ def test_sigterm_lets_streams_end_and_refuses_new_requests(server: Engine) -> No
         assert (status, answer) == (500, {"error": error})
     assert server.request("GET", "/health")[0] == 200
     assert [stream.rest() for stream in streams] == [(600, True)] * 8
+    began = time.monotonic()
     assert server.exit_code() == 0
+    assert time.monotonic() - began < EXIT_SECONDS
