@@ -31,24 +31,34 @@ class Engine(Client):
         Args:
             kind: REAL or SIMULATED.
             wanted: the spec of its LLMDeployment, see `pod.spec`.
-            folder: for model, cache and log.
+            folder: for volumes and log.
         """
         guarded = "access" in wanted
         super().__init__(free_port(), key=KEY if guarded else "")
-        tiny_model.write(folder / "model" / pod.NAME)
         self.pod = pod.Adapted(
-            container=pod.container(wanted),
+            template=pod.template(wanted),
             port=self.port,
-            model=folder / "model",
-            cache=folder / "cache",
+            root=folder / "root",
             secrets={"VLLM_API_KEY": KEY} if guarded else {},
         )
+        self.pod.prepare()
+        tiny_model.write(self.model)
         argv, env = self.pod.argv, self.pod.env
         if kind == SIMULATED:
             argv = [sys.executable, "-m", "sim_engine", *argv[1:]]
             env |= {"PYTHONPATH": PATH, "SIM_STARTUP_SECONDS": "1", "SIM_OUTPUT_TOKENS": "2000"}
         clean = ["env", "--ignore-environment", *(f"{name}={value}" for name, value in env.items())]
         self.daemon = Daemon(f"the {kind} engine", [*clean, *argv], log=folder / "engine.log")
+
+    @property
+    def model(self) -> Path:
+        """The folder of the model."""
+        return self.pod.root / "model" / pod.NAME
+
+    def termination_message(self) -> str:
+        """What the kubelet keeps of it: its own words, else the end of its log: 80 lines and 2,048 bytes at most."""
+        own = self.pod.termination_log.read_text()
+        return own or "".join(self.log().splitlines(keepends=True)[-80:]).encode()[-2048:].decode(errors="replace")
 
     def wait_ready(self) -> None:
         """Wait until it listens.

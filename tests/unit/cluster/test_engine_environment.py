@@ -43,13 +43,12 @@ def test_the_model_is_the_same_each_time_and_its_weights_fit_its_header(tmp_path
 def test_only_what_a_process_cannot_have_is_changed(tmp_path: Path) -> None:
     """Paths, address, port and Secrets; every other argument and variable is the manifest's."""
     secret = {"apiKeySecretRef": {"name": "key", "key": "api-key"}}
-    container = pod.container(pod.spec(access=secret))
-    adapted = pod.Adapted(
-        container=container, port=1234, model=tmp_path / "m", cache=tmp_path / "c", secrets={"VLLM_API_KEY": "x"}
-    )
+    template = pod.template(pod.spec(access=secret))
+    adapted = pod.Adapted(template=template, port=1234, root=tmp_path, secrets={"VLLM_API_KEY": "x"})
+    container = adapted.container
     changed = [(there, here) for there, here in zip(container["args"], adapted.argv[2:], strict=True) if there != here]
     assert changed == [
-        ("/model/tiny", f"{tmp_path}/m/tiny"),
+        ("/model/tiny", f"{tmp_path}/model/tiny"),
         ("--host=0.0.0.0", "--host=127.0.0.1"),
         ("--port=8000", "--port=1234"),
     ]
@@ -58,4 +57,4 @@ def test_only_what_a_process_cannot_have_is_changed(tmp_path: Path) -> None:
     assert all(str(tmp_path) in adapted.env[name] for name, value in plain.items() if adapted.env[name] != value)
     assert adapted.probe[-2:] == ["127.0.0.1:1234", "tiny"]
     with pytest.raises(ValueError, match="VLLM_API_KEY"):
-        pod.Adapted(container=container, port=1, model=tmp_path, cache=tmp_path, secrets={}).env  # noqa: B018
+        pod.Adapted(template=template, port=1, root=tmp_path, secrets={}).env  # noqa: B018
