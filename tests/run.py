@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -41,6 +42,8 @@ class Tier:
     """Run one after the other while the stages run: they wait more than they work. What they print comes afterwards."""
     tools: tuple[Tool, ...] = ()
     packages: tuple[Package, ...] = ()
+    prepare: Callable[[], object] | None = None
+    """Makes what else it needs, and says so."""
 
 
 LINT = Tier(
@@ -75,17 +78,19 @@ SCALE = Tier(
     tools=go_tools.SCALE,
 )
 ON_ENGINE_NODE = "tests/engine/test_node.py"
+# A start of vLLM keeps one core busy; each file has its own server. In the order of their names, the longest is first.
+TWO_FILES = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
 ENGINE = Tier(
     name="engine",
-    # Two processes, since a start of vLLM keeps one core busy; the files go round whole, because each has one server.
-    stages=((*PYTEST, "tests/engine", f"--ignore={ON_ENGINE_NODE}", "--numprocesses=2", "--dist=loadfile"),),
-    packages=environment.PACKAGES,
+    stages=((*PYTEST, "tests/engine", f"--ignore={ON_ENGINE_NODE}", *TWO_FILES),),
+    prepare=environment.ensure,
 )
 ENGINE_NODE = Tier(
     name="engine_node",
     stages=((*PYTEST, "-s", ON_ENGINE_NODE),),
     tools=go_tools.NODE,
     packages=packages.NODE,
+    prepare=environment.image,
 )
 TIERS = {tier.name: tier for tier in (LINT, UNIT, CONTROL_PLANE, NODE, E2E, SCALE, ENGINE, ENGINE_NODE)}
 DEFAULT = (UNIT, CONTROL_PLANE, NODE)
@@ -135,8 +140,8 @@ def run_tier(tier: Tier, context: str, report: Report) -> None:
     try:
         packages.ensure(tier.packages)
         build.ensure(tier.tools)
-        if tier is ENGINE:
-            environment.ensure()
+        if tier.prepare:
+            tier.prepare()
     except (processes.CommandError, packages.MissingPackagesError) as error:
         print(f"{tier.name}: cannot be prepared: {error}", flush=True)
         report.failed.append(tier.name)
