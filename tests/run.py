@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.cluster import build, go_tools, packages, processes
 from tests.cluster.go_tools import Tool
 from tests.cluster.packages import Package
 from tests.cluster.paths import REPOSITORY
+from tests.engine import environment
 
 PYTEST = ("-m", "pytest", "-q")
 STORIES = "tests/node/stories"
@@ -40,6 +42,8 @@ class Tier:
     """Run one after the other while the stages run: they wait more than they work. What they print comes afterwards."""
     tools: tuple[Tool, ...] = ()
     packages: tuple[Package, ...] = ()
+    prepare: Callable[[], object] | None = None
+    """Makes what else it needs, and says so."""
 
 
 LINT = Tier(
@@ -73,9 +77,24 @@ SCALE = Tier(
     stages=((*PYTEST, "-s", "tests/control_plane", "-m", "scale"), ("-m", "tests.bench.control_plane_scale", "300")),
     tools=go_tools.SCALE,
 )
-TIERS = {tier.name: tier for tier in (LINT, UNIT, CONTROL_PLANE, NODE, E2E, SCALE)}
+ON_ENGINE_NODE = "tests/engine/test_node.py"
+# A start of vLLM keeps one core busy; each file has its own server. In the order of their names, the longest is first.
+TWO_FILES = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
+ENGINE = Tier(
+    name="engine",
+    stages=((*PYTEST, "tests/engine", f"--ignore={ON_ENGINE_NODE}", *TWO_FILES),),
+    prepare=environment.ensure,
+)
+ENGINE_NODE = Tier(
+    name="engine_node",
+    stages=((*PYTEST, "-s", ON_ENGINE_NODE),),
+    tools=go_tools.NODE,
+    packages=packages.NODE,
+    prepare=environment.image,
+)
+TIERS = {tier.name: tier for tier in (LINT, UNIT, CONTROL_PLANE, NODE, E2E, SCALE, ENGINE, ENGINE_NODE)}
 DEFAULT = (UNIT, CONTROL_PLANE, NODE)
-ALL = (UNIT, CONTROL_PLANE, E2E, SCALE)
+ALL = (UNIT, CONTROL_PLANE, E2E, SCALE, ENGINE, ENGINE_NODE)
 
 
 @dataclass
@@ -96,7 +115,9 @@ def why_not(tier: Tier) -> str:
     """The reason for which a tier cannot run here; empty if it can."""
     if tier in (NODE, E2E) and os.geteuid() != 0:
         return "needs root, or a cluster of yours: make test CONTEXT=NAME"
-    return ""
+    if tier is ENGINE_NODE and os.geteuid() != 0:
+        return "needs root"
+    return environment.why_not() if tier in (ENGINE, ENGINE_NODE) else ""
 
 
 def prepare(tiers: tuple[Tier, ...]) -> None:
@@ -119,6 +140,8 @@ def run_tier(tier: Tier, context: str, report: Report) -> None:
     try:
         packages.ensure(tier.packages)
         build.ensure(tier.tools)
+        if tier.prepare:
+            tier.prepare()
     except (processes.CommandError, packages.MissingPackagesError) as error:
         print(f"{tier.name}: cannot be prepared: {error}", flush=True)
         report.failed.append(tier.name)
@@ -157,11 +180,14 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.run", description=__doc__)
     parser.add_argument("tiers", nargs="+", choices=[*TIERS, "all"], help="all is: " + " ".join(t.name for t in ALL))
     parser.add_argument("--context", default="", help="a context of your kubeconfig, for the tier node")
+    parser.add_argument("--torch-wheel", help=f"torch for CPUs, a file or its folder; else {environment.VARIABLE}")
     options = parser.parse_args(argv)
+    if options.torch_wheel:
+        os.environ[environment.VARIABLE] = options.torch_wheel
     chosen = ALL if "all" in options.tiers else tuple(TIERS[name] for name in dict.fromkeys(options.tiers))
     began, report = time.monotonic(), Report()
     if chosen == DEFAULT:
-        report.skipped += ["scale, and the stories marked thorough (TIERS=all runs them)"]
+        report.skipped += ["scale, the real vLLM, and the stories marked thorough (TIERS=all runs them)"]
     tiers = tuple(ON_CONTEXT if tier in (NODE, E2E) and options.context else tier for tier in chosen)
     prepare(tiers)
     for tier in tiers:

@@ -7,6 +7,7 @@ anybody would use. It is Debian 12 with Debian's Python 3.11, which needs no mor
 import ast
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.cluster import processes
@@ -28,7 +29,7 @@ class Store:
         (folder / "registries.conf").write_text('unqualified-search-registries = ["docker.io"]\n')
         (folder / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}\n')
 
-    def build(self, image: str, dockerfile: Path, *, context: Path) -> None:
+    def build(self, image: str, dockerfile: Path, *, context: Path, others: Mapping[str, Path]) -> None:
         """Build an image, with this machine's certificates and pip settings mounted so that Dockerfiles need neither.
 
         Raises:
@@ -38,7 +39,8 @@ class Store:
             self._ensure_base()
         with tempfile.TemporaryDirectory() as scratch:
             volumes = [f"--volume={source}:{target}:ro" for source, target in _mounts(Path(scratch)).items()]
-            options = ["--pull-never", "--layers", "--network=host", self._policy, *volumes]
+            contexts = [f"--build-context={name}={folder}" for name, folder in others.items()]
+            options = ["--pull-never", "--layers", "--network=host", self._policy, *volumes, *contexts]
             self._buildah("bud", *options, "-f", str(dockerfile), "-t", image, str(context))
 
     def export(self, image: str, archive: Path) -> None:

@@ -6,8 +6,9 @@ What is built is kept in the cache folder until its Dockerfile or a file that th
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.cluster import packages
 from tests.cluster.buildah import Store
@@ -31,13 +32,16 @@ def pause() -> Path:
     return build(PAUSE_IMAGE, dockerfile, context=binary("pause").parent)
 
 
-def build(image: str, dockerfile: Path, *, context: Path = REPOSITORY) -> Path:
+def build(
+    image: str, dockerfile: Path, *, context: Path = REPOSITORY, others: Mapping[str, Path] = MappingProxyType({})
+) -> Path:
     """Build an image unless neither its Dockerfile nor what that copies has changed since.
 
     Args:
         image: full name with tag.
         dockerfile: its recipe.
         context: what COPY is relative to.
+        others: further contexts, by the name in `COPY --from=NAME`; the Dockerfile names what it takes by version.
 
     Returns:
         An archive that `ctr images import` takes.
@@ -54,7 +58,7 @@ def build(image: str, dockerfile: Path, *, context: Path = REPOSITORY) -> Path:
         began = time.monotonic()
         stamp.unlink(missing_ok=True)
         store = Store(folder)
-        store.build(image, dockerfile, context=context)
+        store.build(image, dockerfile, context=context, others=others)
         store.export(image, archive)
         stamp.write_text(inputs)
         print(f"  {time.monotonic() - began:.0f} s, {archive.stat().st_size >> 20} MiB", flush=True)

@@ -83,6 +83,10 @@ class Daemon:
         if code is not None:
             raise CommandError(f"{self.name} ended with exit code {code}:\n{tail(self.log)}")
 
+    def wait(self, timeout: float) -> int:
+        """Wait for its end, at most so many seconds; its exit code."""
+        return self._process.wait(timeout)
+
     def kill(self) -> None:
         """End it at once."""
         self._process.kill()

@@ -7,6 +7,7 @@ periodic statistics.
 import asyncio
 import os
 import time
+from http import HTTPStatus
 
 from aiohttp import web
 
@@ -29,7 +30,10 @@ def engine_log(level: str, message: str) -> None:
 
 def access_line(request: web.BaseRequest, status: int) -> None:
     """One line of uvicorn's access log."""
-    print(f'INFO:     {request.remote} - "{request.method} {request.path} HTTP/1.1" {status}', flush=True)  # noqa: T201
+    peer = request.transport.get_extra_info("peername") if request.transport else None
+    client = f"{peer[0]}:{peer[1]}" if peer else ""
+    words = f"{status} {HTTPStatus(status).phrase}"
+    print(f'INFO:     {client} - "{request.method} {request.path} HTTP/1.1" {words}', flush=True)  # noqa: T201
 
 
 def startup_lines(config: EngineConfig) -> list[str]:

@@ -1,6 +1,6 @@
-"""Requests and answers of the OpenAI API as vLLM reads and writes them, without a tokenizer.
+"""Requests of the OpenAI API as vLLM reads them, and its errors, without a tokenizer.
 
-`server.py` calls `read` and the functions that make answers. Tokens are counted by rule: a list of token ids by its
+`server.py` calls `read`; `answers.py` makes what goes back. Tokens are counted by rule: a list of token ids by its
 length, text as one token for every four characters or part of them, a chat message as its text and four more.
 """
 
@@ -20,7 +20,6 @@ WORDS = ("the", "fleet", "serves", "every", "request", "in", "turn", "and", "kee
 _ERROR_TYPES = {
     400: "BadRequestError",
     404: "NotFoundError",
-    405: "MethodNotAllowedError",
     500: "InternalServerError",
     503: "ServiceUnavailableError",
 }
@@ -33,15 +32,26 @@ _UNSUPPORTED = (
 class RequestError(Exception):
     """An answer with an error status and a body in vLLM's shape."""
 
-    def __init__(self, status: int, message: str, param: str | None = None) -> None:
+    def __init__(self, status: int, message: str, param: str | None = None, *, kind: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.param = param
+        self.kind = kind or _ERROR_TYPES.get(status, "InternalServerError")
 
     def body(self) -> dict[str, Any]:
         """The JSON body."""
-        kind = _ERROR_TYPES.get(self.status, "InternalServerError")
-        return {"error": {"message": str(self), "type": kind, "param": self.param, "code": self.status}}
+        return {"error": {"message": str(self), "type": self.kind, "param": self.param, "code": self.status}}
+
+
+def invalid(problem: str, place: str | None) -> RequestError:
+    """A body that does not have the shape of a request; vLLM says so in other words than of a wrong value."""
+    return RequestError(400, f"1 validation error:\n  {problem}", place, kind="Bad Request")
+
+
+def _wrong(message: str, param: str, value: object = None) -> RequestError:
+    """A wrong value, which vLLM names once more at the end."""
+    again = f"parameter={param}" if value is None else f"parameter={param}, value={value}"
+    return RequestError(400, f"{message} ({again})", param)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,7 @@ class Parsed:
     stream: bool
     include_usage: bool
     continuous_usage: bool
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,7 @@ class Server:
     names: tuple[str, ...]
     max_model_len: int
     mean_output_tokens: int
+    version: str
 
 
 def read(raw: bytes, kind: Kind, server: Server) -> Parsed:
@@ -78,7 +90,8 @@ def read(raw: bytes, kind: Kind, server: Server) -> Parsed:
     body = _object(raw)
     model = body.get("model", server.names[0])
     if model not in server.names:
-        raise RequestError(404, f"The model `{model}` does not exist.", "model")
+        aliases = ", ".join(server.names)
+        raise RequestError(404, f"The model `{model}` does not exist. Valid aliases: {aliases}.", "model")
     _refuse_unsupported(body)
     prompt_tokens = _chat_tokens(body) if kind == "chat" else _prompt_tokens(body.get("prompt"))
     max_tokens = _max_tokens(body, kind, prompt_tokens, server.max_model_len)
@@ -95,6 +108,7 @@ def read(raw: bytes, kind: Kind, server: Server) -> Parsed:
         stream=body.get("stream") is True,
         include_usage=options.get("include_usage") is True,
         continuous_usage=options.get("continuous_usage_stats") is True,
+        version=server.version,
     )
 
 
@@ -102,9 +116,10 @@ def _object(raw: bytes) -> dict[str, Any]:
     try:
         body = json.loads(raw)
     except ValueError as error:
-        raise RequestError(400, f"JSON decode error: {error}") from None
+        place = f"body.{error.pos}" if isinstance(error, json.JSONDecodeError) else "body"
+        raise invalid(f"JSON decode error: {error}", place) from None
     if not isinstance(body, dict):
-        raise RequestError(400, "Input should be a valid dictionary")
+        raise invalid("Input should be a valid dictionary or object to extract fields from", "body")
     return body
 
 
@@ -114,10 +129,10 @@ def _refuse_unsupported(body: dict[str, Any]) -> None:
     if used := [name for name in _UNSUPPORTED if body.get(name)]:
         raise RequestError(400, f"sim-engine does not do {', '.join(used)}", used[0])
     if body.get("stream_options") and body.get("stream") is not True:
-        raise RequestError(400, "Stream options can only be defined when `stream=True`.", "stream_options")
+        raise _wrong("Stream options can only be defined when `stream=True`.", "stream_options")
     temperature = body.get("temperature")
     if isinstance(temperature, int | float) and temperature < 0:
-        raise RequestError(400, f"temperature must be non-negative, got {temperature}.", "temperature")
+        raise _wrong(f"temperature must be non-negative, got {float(temperature)}.", "temperature", float(temperature))
 
 
 def _text_tokens(text: str) -> int:
@@ -131,13 +146,17 @@ def _prompt_tokens(prompt: Any) -> int:
         return len(prompt)
     if isinstance(prompt, list) and len(prompt) == 1:
         return _prompt_tokens(prompt[0])
-    raise RequestError(400, "prompt must be one text or one list of token ids, and not empty", "prompt")
+    if not prompt:
+        raise _wrong("Either prompt or prompt_embeds must be provided and non-empty.", "prompt")
+    raise invalid("sim-engine takes one text or one list of token ids", "body.prompt")
 
 
 def _chat_tokens(body: dict[str, Any]) -> int:
     messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise RequestError(400, "messages must be a list with at least one message", "messages")
+    if not isinstance(messages, list):
+        raise invalid("Input should be a valid list", "body.messages")
+    if not messages:
+        raise RequestError(400, "Cannot apply chat template to an empty conversation. Provide at least one message.")
     return sum(TOKENS_PER_MESSAGE + _message_tokens(message) for message in messages)
 
 
@@ -158,27 +177,35 @@ def _integer(body: dict[str, Any], name: str, smallest: int) -> int | None:
     if value is None:
         return None
     if type(value) is not int:
-        raise RequestError(400, f"{name} should be a valid integer, got {value!r}.", name)
+        raise invalid(f"Input should be a valid integer, not {value!r}", f"body.{name}")
     if value < smallest:
-        raise RequestError(400, f"{name} must be at least {smallest}, got {value}.", name)
+        raise _wrong(f"{name} must be at least {smallest}, got {value}.", name, value)
     return value
 
 
 def _max_tokens(body: dict[str, Any], kind: Kind, prompt_tokens: int, longest: int) -> int:
     asked = _integer(body, "max_completion_tokens", 1) if kind == "chat" else None
     asked = asked or _integer(body, "max_tokens", 1)
-    if asked is None:
-        asked = max(1, longest - prompt_tokens) if kind == "chat" else DEFAULT_COMPLETION_TOKENS
-    if prompt_tokens + asked > longest:
-        raise RequestError(
-            400,
-            f"This model's maximum context length is {longest} tokens. However, you requested {asked} output tokens "
-            f"and your prompt contains at least {prompt_tokens} input tokens, for a total of at least "
-            f"{prompt_tokens + asked} tokens. Please reduce the length of the input prompt or the number of requested "
-            f"output tokens. (parameter=input_tokens, value={prompt_tokens})",
-            "input_tokens",
+    if asked is None and kind == "completion":
+        asked = DEFAULT_COMPLETION_TOKENS
+    if asked is not None and asked > longest:
+        raise _wrong(
+            f"max_tokens={asked} cannot be greater than max_model_len={longest}. Please request fewer output tokens.",
+            "max_tokens",
+            asked,
         )
-    return asked
+    if prompt_tokens > longest:
+        raise _wrong(
+            f"This model's maximum context length is {longest} tokens. However, your prompt contains {prompt_tokens} "
+            "input tokens, which exceeds this limit even without any output tokens. Please reduce the length of the "
+            "input prompt.",
+            "input_tokens",
+            prompt_tokens,
+        )
+    room = longest - prompt_tokens
+    if not room:
+        raise _wrong("max_tokens must be at least 1, got 0.", "max_tokens", 0)
+    return room if asked is None else min(asked, room)
 
 
 def _output_tokens(body: dict[str, Any], max_tokens: int, request_id: str, mean: int) -> int:
@@ -191,64 +218,3 @@ def _output_tokens(body: dict[str, Any], max_tokens: int, request_id: str, mean:
     seed = body.get("seed")
     drawn = random.Random(request_id if seed is None else str(seed)).expovariate(1 / mean)
     return min(max_tokens, max(least, round(drawn)))
-
-
-def text(start: int, end: int) -> str:
-    """The words of tokens `start` to `end` of an answer."""
-    return "".join(" " + WORDS[number % len(WORDS)] for number in range(start, end))
-
-
-def usage(parsed: Parsed, generated: int) -> dict[str, Any]:
-    """The usage block."""
-    return {
-        "prompt_tokens": parsed.prompt_tokens,
-        "total_tokens": parsed.prompt_tokens + generated,
-        "completion_tokens": generated,
-        "prompt_tokens_details": None,
-    }
-
-
-def answer(parsed: Parsed, generated: int, finish_reason: str) -> dict[str, Any]:
-    """A whole answer."""
-    said = text(0, generated)
-    choice: dict[str, Any] = {"index": 0}
-    if parsed.kind == "chat":
-        choice["message"] = {"role": "assistant", "content": said, "refusal": None, "tool_calls": []}
-    else:
-        choice["text"] = said
-    choice |= {"logprobs": None, "finish_reason": finish_reason, "stop_reason": None}
-    return _envelope(parsed, chunk=False) | {"choices": [choice], "usage": usage(parsed, generated)}
-
-
-def opening(parsed: Parsed) -> dict[str, Any] | None:
-    """The first chunk of a stream: in a chat, who speaks."""
-    if parsed.kind == "completion":
-        return None
-    return _chunk(parsed, {"delta": {"role": "assistant", "content": ""}, "logprobs": None, "finish_reason": None}, 0)
-
-
-def chunk(parsed: Parsed, start: int, end: int, finish_reason: str | None) -> dict[str, Any]:
-    """A chunk of a stream with tokens `start` to `end`."""
-    said = text(start, end)
-    choice: dict[str, Any] = {"delta": {"content": said}} if parsed.kind == "chat" else {"text": said}
-    choice |= {"logprobs": None, "finish_reason": finish_reason}
-    if finish_reason or parsed.kind == "completion":
-        choice["stop_reason"] = None
-    return _chunk(parsed, choice, end)
-
-
-def closing_usage(parsed: Parsed, generated: int) -> dict[str, Any]:
-    """The last chunk of a stream that asked for usage."""
-    return _envelope(parsed, chunk=True) | {"choices": [], "usage": usage(parsed, generated)}
-
-
-def _chunk(parsed: Parsed, choice: dict[str, Any], generated: int) -> dict[str, Any]:
-    made = _envelope(parsed, chunk=True) | {"choices": [{"index": 0} | choice]}
-    return made | {"usage": usage(parsed, generated)} if parsed.continuous_usage else made
-
-
-def _envelope(parsed: Parsed, *, chunk: bool) -> dict[str, Any]:
-    kind = "text_completion"
-    if parsed.kind == "chat":
-        kind = "chat.completion.chunk" if chunk else "chat.completion"
-    return {"id": parsed.id, "object": kind, "created": parsed.created, "model": parsed.model}

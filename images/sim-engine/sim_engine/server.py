@@ -9,11 +9,11 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from http import HTTPStatus
 
 from aiohttp import web
 
-from sim_engine import protocol
+from sim_engine import answers, protocol
 from sim_engine.engine import Engine, EngineDeadError, QueueFullError, Ticket
 from sim_engine.exposition import CONTENT_TYPE, Page
 from sim_engine.faults import Fault, Faults, parse_fault
@@ -27,7 +27,7 @@ GUARDED = ("/v1", "/v2", "/inference", "/cohere")
 UNMEASURED = frozenset(
     {"/metrics", "/health", "/load", "/ping", "/version", "/server_info", "/sim/fault", "/sim/state"}
 )
-LARGEST_BODY = 64 * 1024 * 1024
+LARGEST_BODY = 64 << 20
 DEAD = "EngineCore encountered an issue. See stack trace (above) for the root cause."
 
 
@@ -60,16 +60,17 @@ def application(state: State) -> web.Application:
     )
     app.add_routes(
         [
-            web.get("/health", routes.health),
-            web.get("/ping", routes.health),
+            web.get("/health", routes.health, allow_head=False),
+            web.get("/ping", routes.health, allow_head=False),
             web.post("/ping", routes.health),
-            web.get("/version", routes.version),
-            web.get("/metrics", routes.metrics),
-            web.get("/v1/models", routes.models),
+            web.get("/version", routes.version, allow_head=False),
+            web.get("/metrics", routes.metrics, allow_head=False),
+            web.get("/v1/models", routes.models, allow_head=False),
             web.post("/v1/completions", routes.completions),
             web.post("/v1/chat/completions", routes.chat),
         ]
     )
+    app.on_response_prepare.append(_headers)
     if state.sim.control:
         app.add_routes([web.post("/sim/fault", routes.fault), web.get("/sim/state", routes.state)])
     return app
@@ -80,7 +81,8 @@ class Routes:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._server = protocol.Server(state.config.served_names, state.config.max_model_len, state.sim.output_tokens)
+        config, sim = state.config, state.sim
+        self._server = protocol.Server(config.served_names, config.max_model_len, sim.output_tokens, sim.version)
 
     @web.middleware
     async def measure(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -121,8 +123,7 @@ class Routes:
         except EngineDeadError:
             return _json(RequestError(500, DEAD).body(), 500)
         except web.HTTPException as error:
-            body = RequestError(error.status, error.reason).body()
-            return _json(body, error.status)
+            return _json({"detail": error.reason}, error.status)
 
     @web.middleware
     async def authenticate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -151,19 +152,7 @@ class Routes:
     async def models(self, _request: web.Request) -> web.Response:
         """The served names."""
         config = self._state.config
-        cards: list[dict[str, Any]] = [
-            {
-                "id": name,
-                "object": "model",
-                "created": int(time.time()),
-                "owned_by": "vllm",
-                "root": config.model,
-                "parent": None,
-                "max_model_len": config.max_model_len,
-                "permission": [],
-            }
-            for name in config.served_names
-        ]
+        cards = [answers.model_card(name, config.model, config.max_model_len) for name in config.served_names]
         return _json({"object": "list", "data": cards})
 
     async def completions(self, request: web.Request) -> web.StreamResponse:
@@ -176,9 +165,9 @@ class Routes:
 
     async def _generate(self, request: web.Request, kind: Kind) -> web.StreamResponse:
         if self._state.draining:
-            raise RequestError(500, "The engine is shutting down.")
+            raise RequestError(500, "cannot schedule new futures after shutdown")
         if request.content_type != "application/json":
-            raise RequestError(400, "Unsupported Media Type: Only 'application/json' is allowed")
+            raise protocol.invalid("Unsupported Media Type: Only 'application/json' is allowed", None)
         parsed = protocol.read(await request.read(), kind, self._server)
         ticket = self._state.engine.submit(
             prompt_tokens=parsed.prompt_tokens,
@@ -190,14 +179,14 @@ class Routes:
             if parsed.stream:
                 return await self._stream(request, parsed, ticket)
             generated = await self._state.engine.progress(ticket)
-            return _json(protocol.answer(parsed, generated, ticket.finish_reason))
+            return _json(answers.answer(parsed, generated, ticket.finish_reason))
         finally:
             self._state.engine.abort(ticket)
 
     async def _stream(self, request: web.Request, parsed: Parsed, ticket: Ticket) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
         await response.prepare(request)
-        if first := protocol.opening(parsed):
+        if first := answers.opening(parsed):
             await _send(response, first)
         try:
             await self._send_tokens(response, parsed, ticket)
@@ -212,10 +201,10 @@ class Routes:
         while sent < parsed.output_tokens:
             visible = await self._state.engine.progress(ticket)
             reason = ticket.finish_reason if visible == parsed.output_tokens else None
-            await _send(response, protocol.chunk(parsed, sent, visible, reason))
+            await _send(response, answers.chunk(parsed, sent, visible, reason))
             sent = visible
         if parsed.include_usage:
-            await _send(response, protocol.closing_usage(parsed, sent))
+            await _send(response, answers.closing_usage(parsed, sent))
 
     async def fault(self, request: web.Request) -> web.Response:
         """Make something fail now: {"fault": "hang"}."""
@@ -242,8 +231,15 @@ class Routes:
         )
 
 
+async def _headers(_request: web.Request, response: web.StreamResponse) -> None:
+    """The headers that uvicorn and vLLM's CORS middleware, which a refused key does not reach, add."""
+    response.headers["Server"] = "uvicorn"
+    if response.status != HTTPStatus.UNAUTHORIZED:
+        response.headers["Vary"] = "Origin"
+
+
 def _json(body: Mapping[str, object], status: int = 200) -> web.Response:
-    return web.json_response(body, status=status, dumps=_dumps)
+    return web.Response(body=_dumps(body).encode(), status=status, content_type="application/json")
 
 
 async def _send(response: web.StreamResponse, body: Mapping[str, object]) -> None:

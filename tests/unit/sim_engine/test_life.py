@@ -74,9 +74,9 @@ def test_sigterm_without_patience_cuts_streams() -> None:
         stream = server.stream(tokens=2000)
         stream.first()
         server.terminate()
-        words, whole = stream.rest()
+        tokens, whole = stream.rest()
         assert server.wait() == 0
-        assert (words < 2000, whole) == (True, False)
+        assert (tokens < 2000, whole) == (True, False)
 
 
 def test_sigterm_with_patience_lets_streams_end_and_refuses_new_requests() -> None:

@@ -1,12 +1,10 @@
 """The metrics page against the captured one of vLLM 0.32.0, and the names of older versions."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.metrics_core import Metric
-from prometheus_client.parser import text_string_to_metric_families as parse_page
 from prometheus_client.registry import CollectorRegistry
 
 from sim_engine.exposition import EngineCollector
@@ -15,29 +13,8 @@ from sim_engine.faults import Faults
 from sim_engine.flags import parse_serve
 from sim_engine.settings import from_environment, resolve
 from sim_engine.stats import Book, Histogram
+from tests.engine.pages import CAPTURED, LABELS, label_values, shapes
 from tests.unit.sim_engine.server import Server
-
-CAPTURED = (Path(__file__).parents[1] / "data" / "vllm-0.32.0-metrics-idle.txt").read_text()
-Family = tuple[str, str, str]
-
-
-def shapes(page: str) -> dict[Family, set[tuple[str, tuple[str, ...]]]]:
-    """Sample names with their label names, by family name, type and help."""
-    found: dict[Family, set[tuple[str, tuple[str, ...]]]] = {}
-    for family in parse_page(page):
-        samples = {(sample.name, tuple(sorted(sample.labels))) for sample in family.samples}
-        found[family.name, family.type, family.documentation] = samples
-    return found
-
-
-def label_values(page: str, label: str) -> dict[str, set[str]]:
-    """The values of one label, by sample name, without those that depend on what was asked."""
-    found: dict[str, set[str]] = {}
-    for family in parse_page(page):
-        for sample in family.samples:
-            if label in sample.labels and not family.name.startswith("http_requests"):
-                found.setdefault(sample.name, set()).add(sample.labels[label])
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +32,7 @@ def test_every_family_has_the_name_type_help_and_labels_of_the_real_one(page: st
         assert ours[family] == samples, family
 
 
-@pytest.mark.parametrize("label", ["le", "reason", "source", "finished_reason", "sleep_state", "engine", "model_name"])
+@pytest.mark.parametrize("label", LABELS)
 def test_label_values_are_those_of_the_real_one(*, page: str, label: str) -> None:
     """The captured engine had a maximum length of 2,048 and the name `tiny` too."""
     assert label_values(page, label) == label_values(CAPTURED, label)

@@ -8,7 +8,7 @@ import pytest
 from sim_engine import protocol
 from sim_engine.protocol import Kind, Parsed, RequestError, Server
 
-SERVER = Server(names=("tiny", "small"), max_model_len=100, mean_output_tokens=20)
+SERVER = Server(names=("tiny", "small"), max_model_len=100, mean_output_tokens=20, version="0.32.0")
 
 
 def read(kind: Kind, **body: Any) -> Parsed:
@@ -27,6 +27,8 @@ def message(content: Any) -> list[dict[str, Any]]:
         ("completion", {"prompt": "12345678"}, 2, 16),
         ("completion", {"prompt": "123456789", "max_tokens": 5}, 3, 5),
         ("completion", {"prompt": ["1234"], "max_tokens": 99}, 1, 99),
+        ("completion", {"prompt": [1] * 85}, 85, 15),
+        ("completion", {"prompt": "x", "max_tokens": 100}, 1, 99),
         ("chat", {"messages": message("12345678")}, 6, 94),
         ("chat", {"messages": message([{"type": "text", "text": "1"}, {"type": "text", "text": "2"}])}, 6, 94),
         ("chat", {"messages": message("1") + message("2"), "max_tokens": 3}, 10, 3),
@@ -44,19 +46,20 @@ def test_lengths(*, kind: Kind, body: dict[str, Any], prompt_tokens: int, max_to
     ("kind", "body", "status", "text"),
     [
         ("completion", {"prompt": "x", "model": "big"}, 404, "The model `big` does not exist."),
-        ("completion", {}, 400, "prompt must be"),
-        ("completion", {"prompt": ""}, 400, "prompt must be"),
-        ("completion", {"prompt": ["a", "b"]}, 400, "prompt must be"),
+        ("completion", {}, 400, "Either prompt or prompt_embeds must be provided"),
+        ("completion", {"prompt": ""}, 400, "Either prompt or prompt_embeds must be provided"),
+        ("completion", {"prompt": ["a", "b"]}, 400, "takes one text"),
         ("completion", {"prompt": "x", "n": 2}, 400, "n must be 1"),
         ("completion", {"prompt": "x", "max_tokens": 0}, 400, "max_tokens must be at least 1, got 0."),
         ("completion", {"prompt": "x", "max_tokens": "5"}, 400, "valid integer"),
-        ("completion", {"prompt": "x", "max_tokens": 100}, 400, "maximum context length is 100 tokens"),
-        ("completion", {"prompt": [1] * 85}, 400, "requested 16 output tokens"),
+        ("completion", {"prompt": "x", "max_tokens": 101}, 400, "cannot be greater than max_model_len=100"),
+        ("completion", {"prompt": [1] * 100}, 400, "max_tokens must be at least 1, got 0."),
         ("completion", {"prompt": "x", "min_tokens": 17}, 400, "min_tokens must be less than or equal"),
         ("completion", {"prompt": "x", "logprobs": 3}, 400, "does not do logprobs"),
         ("completion", {"prompt": "x", "temperature": -1}, 400, "temperature must be non-negative"),
         ("completion", {"prompt": "x", "stream_options": {"include_usage": True}}, 400, "only be defined when"),
-        ("chat", {}, 400, "messages must be a list"),
+        ("chat", {}, 400, "valid list"),
+        ("chat", {"messages": []}, 400, "empty conversation"),
         ("chat", {"messages": ["hello"]}, 400, "object with a role"),
         ("chat", {"messages": message([{"type": "image_url"}])}, 400, "text parts"),
         ("chat", {"messages": message("x" * 400)}, 400, "maximum context length is 100 tokens"),

@@ -1,0 +1,222 @@
+"""What the operator counts on, seen on the real vLLM: warm-up, KV pressure, hang, death of the engine process.
+
+One server for the first three; the one whose engine is killed is its last test. Drain and what clients see of it stand
+in test_contract.py.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from llmfleet.api.conditions import Reason
+from llmfleet.api.settings import HangSettings
+from llmfleet.api.v1alpha1 import ScalingSpec
+from llmfleet.controller.pods import hold, view_pod
+from llmfleet.engine import metrics
+from llmfleet.scaling.config import ScalingConfig
+from llmfleet.scaling.fleet import Fleet, Replica
+from llmfleet.scaling.hangs import Suspicion, examine, grace
+from llmfleet.scaling.policy import Decision, decide
+from llmfleet.scaling.ports import EngineFacts
+from llmfleet.scaling.signals import PodSignals, Quality, read
+from llmfleet.scaling.state import State
+from llmfleet.scaling.track import Sample, Track, observe
+from tests.engine import pod
+from tests.engine.client import wait_for
+from tests.engine.process import REAL, Engine, engine
+
+SCRAPE_SECONDS = 0.25
+STALE_AFTER = 3.0
+CONTEXT = 2048
+PROMPT, ANSWER, STREAMS = 600, 900, 12
+"""Tokens and count: 60 of the 63 blocks hold the prompts, 144 would hold all answers; about ten seconds of work."""
+
+
+class Scraper:
+    """Looks at an engine's page as the autoscaler does."""
+
+    def __init__(self, server: Engine) -> None:
+        self._server = server
+        self._track: Track | None = None
+        self.pages: list[metrics.EngineMetrics] = []
+
+    def look(self) -> PodSignals:
+        """Scrape once and say what is known now."""
+        page = metrics.parse(self._server.page())
+        self.pages.append(page)
+        now = time.monotonic()
+        self._track = observe(self._track, Sample(now, page))
+        return read(self._track, now=now, stale_after=STALE_AFTER)
+
+    def until(self, reached: Callable[[PodSignals], bool], otherwise: str) -> PodSignals:
+        """Look until the signals are as wanted, and return them."""
+        last: list[PodSignals] = []
+
+        def looked() -> bool:
+            time.sleep(SCRAPE_SECONDS)
+            last.append(self.look())
+            return reached(last[-1])
+
+        wait_for(looked, otherwise)
+        return last[-1]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A real engine from the operator's argv; not ready yet."""
+    wanted = pod.spec(engine={"maxModelLen": CONTEXT, "extraArgs": list(pod.QUICK)})
+    with engine(REAL, wanted, tmp_path_factory.mktemp("engine"), ready=False) as started:
+        yield started
+
+
+def test_ready_only_after_the_warm_up(server: Engine) -> None:
+    """The startup probe's own command fails while the engine loads, and then succeeds once a token was generated."""
+    succeeded, said = server.probe()
+    assert (succeeded, said.startswith("not ready: ")) == (False, True)
+    server.wait_ready()
+    assert server.value("vllm:generation_tokens_total") == 0
+    assert server.probe() == (True, "")
+    assert server.value("vllm:generation_tokens_total") == 1
+
+
+def wanted_for(signals: PodSignals) -> Decision:
+    """What the policy decides for one replica with these signals."""
+    config = ScalingConfig.from_spec(ScalingSpec.model_validate({"minReplicas": 1, "maxReplicas": 8}))
+    fleet = Fleet(current=1, replicas=(Replica(name=pod.NAME, signals=signals),))
+    return decide(config, fleet, State(), time.monotonic())[0]
+
+
+def test_a_full_cache_is_seen_and_answered_with_more_replicas(server: Engine) -> None:
+    """Usage near 1, a queue, preemptions, from the page through the signals to the policy; every stream completes."""
+    scraper = Scraper(server)
+    assert wanted_for(scraper.look()).wanted == 1
+    for number in range(STREAMS):
+        server.stream(tokens=ANSWER, prompt=[number + 1] * PROMPT)
+    pressed = scraper.until(
+        lambda seen: (seen.kv or 0) > 0.9 and bool(seen.queue), "the cache was never full with requests waiting"
+    )
+    decision = wanted_for(pressed)
+    assert decision.wanted > 1, decision
+    assert decision.reason is Reason.SCALING
+    assert pressed.quality is Quality.FRESH
+    assert pressed.kv_cache_tokens == pod.BLOCKS * 128
+    assert [stream.rest() for stream in server.streams] == [(ANSWER, True)] * STREAMS
+    scraper.until(lambda seen: seen.running == 0, "the engine never came to rest")
+    before, after = scraper.pages[0], scraper.pages[-1]
+    assert (after.preemptions or 0) > (before.preemptions or 0)
+    assert (after.finished or 0) - (before.finished or 0) == STREAMS
+    assert (after.generation_tokens or 0) - (before.generation_tokens or 0) == STREAMS * ANSWER
+    assert max(page.kv_usage or 0 for page in scraper.pages) >= 0.95
+    assert after.kv_usage == 0
+    server.close_streams()
+    print(f"KV {pressed.kv:.2f}, running {pressed.running}, waiting {pressed.waiting}: {decision.message}")
+
+
+@contextlib.contextmanager
+def stopped(server: Engine) -> Iterator[None]:
+    """The engine's own processes stopped, the API server not."""
+    pids = server.engine_processes()
+    assert pids, "the engine has no processes of its own"
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_a_hang_is_seen_by_counters_that_stand_still(server: Engine) -> None:
+    """/health and /metrics answer 200 for a stopped engine; it is suspected, confirmed, and cleared when it goes on."""
+    settings, facts = HangSettings(grace_seconds=2), EngineFacts(max_model_len=CONTEXT)
+    scraper, suspicion = Scraper(server), None
+
+    def hangs(seen: PodSignals) -> bool:
+        nonlocal suspicion
+        suspicion = examine(suspicion, seen, facts, settings)
+        return suspicion is not None and bool(suspicion.confirmed)
+
+    assert not hangs(scraper.look())
+    stream = server.stream(tokens=1900)
+    scraper.until(lambda seen: not hangs(seen) and seen.heartbeat.stepped, "no step was ever seen")
+    with stopped(server):
+        began = time.monotonic()
+        hung = scraper.until(hangs, "the hang was never noticed")
+        assert time.monotonic() - began > grace(settings, facts, hung.kv_cache_tokens)
+        assert server.request("GET", "/health")[0] == 200
+        assert (hung.quality, hung.heartbeat.in_flight, hung.heartbeat.page_moves) == (Quality.FROZEN, 1, True)
+        assert wanted_for(hung).reason is Reason.HELD_STALE
+    assert isinstance(suspicion, Suspicion)
+    print(suspicion.confirmed)
+    assert stream.rest() == (1900, True)
+    scraper.until(lambda seen: not hangs(seen) and seen.running == 0, "the engine never came to rest")
+    assert suspicion is None
+
+
+def test_the_death_of_the_engine_process_is_noticed_although_the_exit_code_is_0(server: Engine) -> None:
+    """The server ends with 0, within seconds and with all its processes; its pod counts as broken, not as done."""
+    stream = server.stream(tokens=1500)
+    stream.first()
+    began = time.monotonic()
+    os.kill(server.engine_processes()[0], signal.SIGKILL)
+    assert not complete(stream.rest(), 1500)
+    code = server.exit_code()
+    assert (code, time.monotonic() - began < 15) == (0, True)
+    wait_for(lambda: not server.engine_processes(), "processes of the engine were left behind")
+    once, often = (view_pod(restarted(code, count)) for count in (1, 2))
+    assert not once.ready
+    held = hold([once])
+    assert held is not None
+    assert held.restarted
+    assert often.stage is Reason.STUCK
+    assert "exit code 0" in often.detail
+
+
+def complete(rest: tuple[int, bool], tokens: int) -> bool:
+    """Whether a stream brought everything."""
+    return rest == (tokens, True)
+
+
+def restarted(code: int, count: int) -> dict[str, Any]:
+    """The pod as the kubelet reports it after so many ends of its container: exit code 0 brings no last words."""
+    now = "2026-01-01T00:00:00Z"
+    ended = {"terminated": {"exitCode": code, "reason": "Completed", "startedAt": now, "finishedAt": now}}
+    container = {
+        "name": "engine",
+        "image": pod.SETTINGS.engine.default_image,
+        "ready": False,
+        "restartCount": count,
+        "state": {"running": {"startedAt": now}},
+        "lastState": ended,
+    }
+    conditions = [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": "False"}]
+    metadata = {"name": "tiny-0", "uid": "1", "resourceVersion": "1", "creationTimestamp": now}
+    status = {"phase": "Running", "conditions": conditions, "containerStatuses": [container]}
+    return {"metadata": metadata, "status": status}
+
+
+STARTS = {
+    "length": ({"maxModelLen": 4096}, (), 1, "User-specified max_model_len (4096) is greater than the derived"),
+    "flag": ({}, ("--no-such-flag=1",), 2, "unrecognized arguments: --no-such-flag=1"),
+    "cache": ({}, ("--kv-cache-memory-bytes=262144",), 1, "To serve at least one request with the model's max seq len"),
+}
+"""Name -> engine fields, extra arguments, exit code, the engine's words."""
+LOST = {"cache"}
+"""Failures of the engine process: the server's traceback after them is longer than what the kubelet keeps of a log."""
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_a_start_that_fails(name: str, tmp_path: Path) -> None:
+    """Its exit code, and its cause in what the kubelet keeps of it, as far as the server itself fails."""
+    fields, extra, code, words = STARTS[name]
+    wanted = pod.spec(engine={**fields, "extraArgs": ["--enforce-eager", *extra]})
+    with engine(REAL, wanted, tmp_path, ready=False) as started:
+        assert started.daemon.wait(240) == code
+        assert words in started.log()
+        assert (words in started.termination_message()) == (name not in LOST)
