@@ -17,6 +17,8 @@ from tests.control_plane.write_proxy import WriteProxy
 
 pytestmark = pytest.mark.control_plane
 
+MODEL = {"source": "acme/novel-7b"}
+"""A model of which the operator knows nothing: only the engine can tell what is wrong with its spec."""
 BAD = {"maxModelLen": 200000}
 FIXED = {"maxModelLen": 4096}
 WORDS = (
@@ -76,12 +78,12 @@ def test_a_changed_spec_that_fails(cluster: ControlPlane) -> None:
     target = Target(cluster, "changed")
     with Operator(cluster) as operator:
         operator.wait_until_leading()
-        target.apply(replicas=2)
+        target.apply(model=MODEL, replicas=2)
         target.wait_for("Ready", reason="Available")
         old, template = pods_of(target), target.get("deployment")["spec"]["template"]
         sets = target.replica_sets()
 
-        target.apply(replicas=2, engine=BAD)
+        target.apply(model=MODEL, replicas=2, engine=BAD)
         until_held(target)
         until(lambda: pods_of(target) == old, what="only the old pods are left, the very same")
         assert target.get("deployment")["spec"]["template"] == template
@@ -108,7 +110,7 @@ def test_a_changed_spec_that_fails(cluster: ControlPlane) -> None:
         assert hold_of(target)["failures"] == 6
         until(lambda: {"StartHeld", "StartRetried"} <= events_of(target), what="both Events")
 
-        target.apply(replicas=2, engine=FIXED)
+        target.apply(model=MODEL, replicas=2, engine=FIXED)
         until(lambda: not hold_of(target), what="the hold is gone")
         target.wait_for("Ready", reason="Available")
         assert not pods_of(target).keys() & old.keys()
@@ -121,7 +123,7 @@ def test_a_first_spec_that_fails(cluster: ControlPlane) -> None:
     target = Target(cluster, "first")
     with Operator(cluster) as operator:
         operator.wait_until_leading()
-        target.apply(replicas=3, engine=BAD)
+        target.apply(model=MODEL, replicas=3, engine=BAD)
         until_held(target)
         until(lambda: not pods_of(target), what="no pod is left")
         assert target.get("llm")["spec"]["replicas"] == 3
@@ -164,11 +166,11 @@ def disturbed(cluster: ControlPlane, proxy: WriteProxy, *, hold_at: int, is_done
     proxy.arm(hold_at=0, is_done_first=False)
     with Operator(cluster, kubeconfig=proxy.kubeconfig()) as operator:
         operator.wait_until_leading()
-        target.apply()
+        target.apply(model=MODEL)
         target.wait_for("Ready", reason="Available")
         old = pods_of(target)
         proxy.arm(hold_at=hold_at, is_done_first=is_done_first)
-        cluster.apply(llm(target.name, engine=BAD))
+        cluster.apply(llm(target.name, model=MODEL, engine=BAD))
         if hold_at:
             assert proxy.is_held.wait(timeout=30), f"write {hold_at} never came"
             operator.stop(signal.SIGKILL)
