@@ -17,9 +17,10 @@ from llmfleet.api.reserved import refused_flags
 from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.engine import command
-from llmfleet.engine.checks import Severity, check
+from llmfleet.engine.checks import check
 from llmfleet.engine.flags import CHAT_TEMPLATE_MOUNT, FIELDS, HOUSEKEEPING, Flag
 from llmfleet.engine.known_flags import history, unknown
+from llmfleet.engine.problem import Severity
 from llmfleet.engine.version import Version, image_of, parse, version_of
 from tests.engine import environment, tiny_model
 from tests.golden.test_golden import CASES, SETTINGS, document, pod
