@@ -17,7 +17,7 @@ import pytest
 from llmfleet.api.conditions import Reason
 from llmfleet.api.settings import HangSettings
 from llmfleet.api.v1alpha1 import ScalingSpec
-from llmfleet.controller.pods import hold, view_pod
+from llmfleet.controller.pods import obstacle, view_pod
 from llmfleet.engine import metrics
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet, Replica
@@ -171,9 +171,9 @@ def test_the_death_of_the_engine_process_is_noticed_although_the_exit_code_is_0(
     wait_for(lambda: not server.engine_processes(), "processes of the engine were left behind")
     once, often = (view_pod(restarted(code, count)) for count in (1, 2))
     assert not once.ready
-    held = hold([once])
-    assert held is not None
-    assert held.restarted
+    found = obstacle([once])
+    assert found is not None
+    assert found.restarted
     assert often.stage is Reason.STUCK
     assert "exit code 0" in often.detail
 
