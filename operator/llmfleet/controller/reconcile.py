@@ -25,9 +25,11 @@ from llmfleet.controller.settled import Settled
 from llmfleet.controller.startups import FailedStarts, Startups
 from llmfleet.controller.status import Findings
 from llmfleet.engine import plan_status
+from llmfleet.engine import version as versions
 from llmfleet.engine.checks import check
 from llmfleet.engine.planning import case, outlook
 from llmfleet.engine.problem import Problem, Severity
+from llmfleet.engine.version import image_of
 from llmfleet.manifests.children import children
 from llmfleet.scaling.report import Report
 
@@ -53,6 +55,8 @@ class Known(NamedTuple):
     """The memory plan; None if the stored object cannot be read."""
     is_comparable: bool = False
     """Whether engines count their KV cache as the plan does."""
+    told: str = ""
+    """The version that engines told, and by which it was judged where nothing else says it."""
 
 
 @dataclass
@@ -103,8 +107,8 @@ class Reconciler:
         self.visited.add(key)
         self.failed_starts.note(key, observed.pods)
         # 2. desired: what cannot be read or is known to fail is not applied; what ran before still runs
-        known = self._read(key, observed.target)
         rest = self.settled.note(key, observed, now=time.monotonic())
+        known = self._read(key, observed.target, told=self._told(key) if rest == 0 else "")
         findings = Findings(
             observed=observed,
             deployment=known.deployment,
@@ -135,12 +139,24 @@ class Reconciler:
         await self._report(key, replace(findings, delayed="; ".join(decided.waits)))
         return decided.requeue_after or rest or None
 
-    def _read(self, key: Key, target: ObjectView) -> Known:
-        """The object as a model, judged, and what it should have; worked out once for each generation."""
+    def _read(self, key: Key, target: ObjectView, *, told: str) -> Known:
+        """The object as a model, judged, and what it should have; worked out once for each generation.
+
+        And once more when its engines tell a version; when they fall silent, the last one counts.
+        """
         known = self._known.get(key)
-        if known is None or (known.uid, known.generation) != (target.uid, target.generation):
-            known = self._known[key] = read(target, self.settings)
+        if (
+            known is None
+            or (known.uid, known.generation) != (target.uid, target.generation)
+            or told not in {"", known.told}
+        ):
+            known = self._known[key] = read(target, self.settings, told=told)
         return known
+
+    def _told(self, key: Key) -> str:
+        """The version that the engines tell."""
+        report = self.reports.get(key)
+        return report.version if report else ""
 
     def _check(self, desired: Desired, key: Key, done: Plan) -> None:
         """Somebody may have written at the same moment; nobody else will announce it, since we hold the latest view."""
@@ -189,17 +205,25 @@ class Reconciler:
             metrics.RECONCILES.labels(kind).inc()
 
 
-def read(target: ObjectView, settings: Settings) -> Known:
-    """Parse, check, and work out what the object should have."""
+def read(target: ObjectView, settings: Settings, *, told: str = "") -> Known:
+    """Parse, check, and work out what the object should have.
+
+    Args:
+        target: the object.
+        settings: the administrator's.
+        told: version that the engines of this very spec tell; it is judged by where neither tag nor settings have one.
+            What is applied does not depend on it: pods that run must not be replaced for what they said.
+    """
     try:
         deployment = LLMDeployment.parse(target.body)
     except ValidationError as error:
         words = f"The stored object is not valid any more: {explain(error)}. Correct it with `kubectl edit`."
         return Known(target.uid, target.generation, None, (Problem(Reason.NOT_READABLE, words),), None)
-    of = case(deployment, settings)
+    by = versions.as_told(settings, image_of(deployment.spec, settings), told)
+    of = case(deployment, by)
     seen = outlook(of)
-    problems = tuple(check(deployment, settings, seen=seen))
+    problems = tuple(check(deployment, by, seen=seen))
     is_refused = any(problem.severity is Severity.ERROR for problem in problems)
     desired = None if is_refused else desire(deployment, settings)
     planned, comparable = plan_status.status_of(seen), plan_status.is_comparable(of)
-    return Known(target.uid, target.generation, deployment, problems, desired, planned, comparable)
+    return Known(target.uid, target.generation, deployment, problems, desired, planned, comparable, told)

@@ -51,6 +51,14 @@ def version_of(image: str, settings: Settings) -> Version | None:
     return parse(_tag(image))
 
 
+def as_told(settings: Settings, image: str, told: str) -> Settings:
+    """The settings with the version that the engines of an image tell, where nothing else says it."""
+    if version_of(image, settings) or not parse(told):
+        return settings
+    engine = settings.engine.model_copy(update={"versions": {image: told} | settings.engine.versions})
+    return settings.model_copy(update={"engine": engine})
+
+
 def assumed_version(image: str, settings: Settings) -> Version:
     """The version whose flags and behaviour are counted on: an unknown one is taken for the default image's."""
     default = settings.engine.default_image
