@@ -77,7 +77,7 @@ def overhead(architecture: Architecture, setup: Setup, stage: Stage, *, gpu: Gpu
         runtime=COLLECTIVES if setup.tensor_parallel > 1 else RUNTIME,
         activations=activations(step, batch, runner) + (VISION if step.vision else 0.0),
         graphs=counted,
-        beyond=top_sampling(step, batch) + (0.0 if counted else pool),
+        beyond=top_sampling(step, batch, runner) + (0.0 if counted else pool),
     )
 
 

@@ -80,4 +80,6 @@ def _setup(argv: list[str], **more: Any) -> Setup:
     parser.add_argument("--max-num-seqs", dest="max_num_seqs", type=int)
     parser.add_argument("--max-num-batched-tokens", dest="max_num_batched_tokens", type=int)
     parser.add_argument("--enforce-eager", dest="eager", action="store_true")
-    return Setup(**vars(parser.parse_args(argv)), **more)
+    parser.add_argument("--enable-lora", dest="may_need_more", action="store_true")
+    known, _other = parser.parse_known_args(argv)  # others say nothing that the plan knows of
+    return Setup(**vars(known), **more)
