@@ -13,19 +13,14 @@ from llmfleet.api.engine import Dtype
 from llmfleet.api.reserved import RESERVED_ENV_PREFIXES
 from llmfleet.api.settings import GpuProfile, Settings
 from llmfleet.api.v1alpha1 import LLMDeployment
-from llmfleet.engine import arguments, feasibility, known_flags, source
-from llmfleet.engine.flags import FIELDS, SHUTDOWN_TIMEOUT_EXISTS, SHUTDOWN_TIMEOUT_WORKS
+from llmfleet.engine import arguments, feasibility, release, source
 from llmfleet.engine.methods import BFLOAT16, capability_of
 from llmfleet.engine.planning import Outlook, case, outlook
 from llmfleet.engine.problem import Problem, Severity, warning
-from llmfleet.engine.version import Version, assumed_version, image_of, version_of
+from llmfleet.engine.version import image_of
 
 SAFE_UTILIZATION = 0.95
 """Above this share of the GPU's memory, spikes and CUDA graphs have been seen to end in out-of-memory errors."""
-API_KEY_HOLDS = Version(0, 22, 0)
-"""Before, the key could be passed by with a forged Host header (CVE-2026-48746), and /v2 and /inference had none."""
-NO_CODE_AT_LOAD = SHUTDOWN_TIMEOUT_EXISTS
-"""Before, a model repository could run code in spite of trustRemoteCode: false (CVE-2026-27893, CVE-2026-22807)."""
 
 Check = Callable[[LLMDeployment, Settings], Problem | None]
 
@@ -79,8 +74,11 @@ def image_is_allowed(deployment: LLMDeployment, settings: Settings) -> Problem |
 def remote_code_is_pinned(deployment: LLMDeployment, _: Settings) -> Problem | None:
     """Code of a model repository runs only from a fixed commit."""
     model = deployment.spec.model
-    if not model.trust_remote_code or source.is_pinned(model):
-        return None
+    try:
+        if not model.trust_remote_code or source.is_pinned(model):
+            return None
+    except ValueError:
+        return None  # `source_is_known` says so
     return Problem(
         Reason.FORBIDDEN,
         "spec.model.trustRemoteCode runs code of the model repository: set spec.model.revision to a full "
@@ -166,35 +164,6 @@ def cache_is_shareable(deployment: LLMDeployment, _: Settings) -> Problem | None
     )
 
 
-def engine_knows_the_flags(deployment: LLMDeployment, settings: Settings) -> Problem | None:
-    """The vLLM in use has every flag that the spec needs."""
-    image = image_of(deployment.spec, settings)
-    version = assumed_version(image, settings)
-    unknown = [flag for flag in FIELDS if flag.since > version and flag.arguments(deployment.spec)]
-    if not unknown:
-        return None
-    needs = "; ".join(f"{flag.field} needs vLLM {flag.since} or newer" for flag in unknown)
-    return Problem(
-        Reason.FLAG_UNKNOWN_TO_ENGINE,
-        f"{needs}, and {image} is vLLM {version}: remove the field or take a newer image.",
-    )
-
-
-def engine_knows_the_arguments(deployment: LLMDeployment, settings: Settings) -> Problem | None:
-    """The vLLM in use has every flag among the extra arguments; an error only where its version is known."""
-    image = image_of(deployment.spec, settings)
-    known = version_of(image, settings)
-    version = known or assumed_version(image, settings)
-    unknown = list(known_flags.unknown(deployment.spec.engine.extra_args, version))
-    if not unknown:
-        return None
-    words = (
-        f"spec.engine.extraArgs: {'; '.join(unknown)}; {image} is {'' if known else 'taken for '}vLLM {version}, and "
-        "the engine ends at once over a flag that it does not know: correct or remove it, or take another image."
-    )
-    return Problem(Reason.FLAG_UNKNOWN_TO_ENGINE, words) if known else warning(words)
-
-
 def gpu_computes_the_dtype(deployment: LLMDeployment, settings: Settings) -> Problem | None:
     """The GPU has bfloat16 where the spec asks for it."""
     profile = _profile(deployment, settings)
@@ -221,48 +190,6 @@ def memory_has_room(deployment: LLMDeployment, _: Settings) -> Problem | None:
     )
 
 
-def version_is_known(deployment: LLMDeployment, settings: Settings) -> Problem | None:
-    """The image tells its vLLM version."""
-    image = image_of(deployment.spec, settings)
-    if version_of(image, settings):
-        return None
-    return warning(
-        f"The vLLM version of {image} is not known, and {assumed_version(image, settings)} is assumed: use an image "
-        "whose tag is a version, or have the administrator add the image to engine.versions of the operator's settings."
-    )
-
-
-def version_loads_safely(deployment: LLMDeployment, settings: Settings) -> Problem | None:
-    """The model's repository cannot run code uninvited."""
-    version = version_of(image_of(deployment.spec, settings), settings)
-    if version is None or version >= NO_CODE_AT_LOAD:
-        return None
-    return warning(
-        f"vLLM {version} may run code of the model repository even with trustRemoteCode false (CVE-2026-27893): use "
-        f"{NO_CODE_AT_LOAD} or newer."
-    )
-
-
-def version_guards_the_key(deployment: LLMDeployment, settings: Settings) -> Problem | None:
-    """The API key cannot be passed by."""
-    version = version_of(image_of(deployment.spec, settings), settings)
-    if version is None or version >= API_KEY_HOLDS or deployment.spec.access.api_key_secret_ref is None:
-        return None
-    return warning(f"The API key of vLLM {version} can be passed by (CVE-2026-48746): use {API_KEY_HOLDS} or newer.")
-
-
-def version_drains(deployment: LLMDeployment, settings: Settings) -> Problem | None:
-    """The engine finishes its running requests when told to stop."""
-    version = assumed_version(image_of(deployment.spec, settings), settings)
-    if version >= SHUTDOWN_TIMEOUT_WORKS:
-        return None
-    return warning(
-        f"vLLM {version} does not reliably finish running requests when told to stop, so each replica that goes keeps "
-        f"its GPUs for the whole spec.drain.timeoutSeconds ({deployment.spec.drain.timeout_seconds} s): use "
-        f"{SHUTDOWN_TIMEOUT_WORKS} or newer, or shorten it."
-    )
-
-
 CHECKS: tuple[Check, ...] = (
     source_is_known,
     profile_exists,
@@ -273,14 +200,14 @@ CHECKS: tuple[Check, ...] = (
     gpus_are_on_one_node,
     source_is_available,
     cache_is_shareable,
-    engine_knows_the_flags,
-    engine_knows_the_arguments,
+    release.knows_the_flags,
+    release.knows_the_arguments,
     gpu_computes_the_dtype,
     memory_has_room,
-    version_is_known,
-    version_loads_safely,
-    version_guards_the_key,
-    version_drains,
+    release.is_known,
+    release.loads_safely,
+    release.guards_the_key,
+    release.drains,
 )
 """Every check; what makes the others meaningless stands first."""
 

@@ -29,6 +29,7 @@ ERRORS: list[tuple[str, dict[str, Any], Reason, str]] = [
         Reason.NOT_READABLE,
         "none of hf://ORG/NAME, pvc://CLAIM/PATH, s3://BUCKET/PATH and oci://IMAGE#PATH: correct it",
     ),
+    ("source of code", {"source": "gpt2", "model": {"trustRemoteCode": True}}, Reason.NOT_READABLE, "correct it"),
     (
         "profile",
         {"gpu": {"profile": "a100"}},
