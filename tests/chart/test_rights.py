@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from llmfleet.controller import cluster, leader
+from llmfleet.controller import leader, resources
 from tests.chart.chart import Manifest, manifests
 from tests.chart.test_rendering import CASES, values
 
@@ -136,12 +136,12 @@ def test_pods_are_not_deleted_where_hangs_are_only_told() -> None:
 
 
 def test_what_the_operator_watches_and_applies_is_granted() -> None:
-    def of(resource: cluster.Resource) -> set[str]:
+    def of(resource: resources.Resource) -> set[str]:
         group = resource.api_version.rpartition("/")[0]
         return RIGHTS[group, resource.plural]
 
-    assert all({"list", "watch"} <= of(resource) for resource in (cluster.LLMS, *cluster.WATCHED_CHILDREN))
-    assert all(of(resource) == CHILD for resource in cluster.CHILDREN.values())
+    assert all({"list", "watch"} <= of(resource) for resource in (resources.LLMS, *resources.WATCHED_CHILDREN))
+    assert all(of(resource) == CHILD for resource in resources.CHILDREN.values())
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -24,7 +24,7 @@ from llmfleet.api.settings import Settings
 from llmfleet.controller import handlers, metrics, probes
 from llmfleet.controller.apply import Applier
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.cluster import LLMS, WATCHED_CHILDREN, Api, Cluster, Resource, connect
+from llmfleet.controller.cluster import Api, Cluster, connect
 from llmfleet.controller.errors import TransientError
 from llmfleet.controller.informer import Informer
 from llmfleet.controller.leader import Leader
@@ -32,6 +32,7 @@ from llmfleet.controller.occupancy import Occupancy
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.reconcile import Reconciler
 from llmfleet.controller.recorder import Recorder
+from llmfleet.controller.resources import LLMS, WATCHED_CHILDREN, Resource
 from llmfleet.controller.resync import Resync
 from llmfleet.controller.scaling_bridge import CachedDirectory, ClusterActuator, Reporter
 from llmfleet.controller.settled import Settled

@@ -8,10 +8,11 @@ from typing import TypeVar
 
 from llmfleet.api.conditions import Reason
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.cluster import CHILDREN, REPLICA_SETS, Cluster
+from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ConflictError, InvalidError
 from llmfleet.controller.occupancy import Occupancy
 from llmfleet.controller.plan import Manifest, Plan, Step, Template
+from llmfleet.controller.resources import CHILDREN, REPLICA_SETS
 from llmfleet.manifests.deployment import (
     adjusted,
     dropped_volumes,

@@ -9,7 +9,6 @@ Answers are plain dicts. Requests go out as JSON through the client's transport:
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import Any, NoReturn
 from urllib.parse import urlencode
 
@@ -17,7 +16,6 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from llmfleet import __version__
-from llmfleet.api.v1alpha1 import GROUP, PLURAL, VERSION
 from llmfleet.controller import metrics
 from llmfleet.controller.errors import (
     ConflictError,
@@ -29,6 +27,7 @@ from llmfleet.controller.errors import (
     VersionGoneError,
 )
 from llmfleet.controller.pods import DELETION_COST
+from llmfleet.controller.resources import CHILDREN, EVENTS, LLMS, PODS, Resource
 from llmfleet.controller.settings import SettingsError
 from llmfleet.manifests.names import FIELD_MANAGER
 from llmfleet.scaling.state import MANAGER as AUTOSCALER
@@ -44,39 +43,6 @@ Body = dict[str, Any]
 
 _APPLY, _MERGE, _JSON = "application/apply-patch+yaml", "application/merge-patch+json", "application/json"
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """Where a kind lives."""
-
-    api: str
-    """`api/v1` or `apis/GROUP/VERSION`."""
-    plural: str
-    kind: str
-
-    @property
-    def api_version(self) -> str:
-        """As it stands in a manifest."""
-        return self.api.split("/", 1)[1]
-
-    def path(self, namespace: str = "", name: str = "", sub: str = "") -> str:
-        """URL path of the collection, the object, or a subresource of it."""
-        scope = ["namespaces", namespace] if namespace else []
-        return "/" + "/".join(part for part in (self.api, *scope, self.plural, name, sub) if part)
-
-
-LLMS = Resource(f"apis/{GROUP}/{VERSION}", PLURAL, "LLMDeployment")
-DEPLOYMENTS = Resource("apis/apps/v1", "deployments", "Deployment")
-SERVICES = Resource("api/v1", "services", "Service")
-BUDGETS = Resource("apis/policy/v1", "poddisruptionbudgets", "PodDisruptionBudget")
-CLAIMS = Resource("api/v1", "persistentvolumeclaims", "PersistentVolumeClaim")
-PODS = Resource("api/v1", "pods", "Pod")
-REPLICA_SETS = Resource("apis/apps/v1", "replicasets", "ReplicaSet")
-EVENTS = Resource("api/v1", "events", "Event")
-
-WATCHED_CHILDREN = (DEPLOYMENTS, SERVICES, BUDGETS, CLAIMS, PODS)
-CHILDREN = {resource.kind: resource for resource in (DEPLOYMENTS, SERVICES, BUDGETS, CLAIMS)}
 
 
 async def connect() -> Api:

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmfleet.controller.cache import Shelf
-from llmfleet.controller.cluster import Cluster, Resource
+from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ReconcileError, TransientError, VersionGoneError
 from llmfleet.controller.queue import Key
+from llmfleet.controller.resources import Resource
 
 logger = logging.getLogger(__name__)
 

@@ -5,10 +5,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from llmfleet.controller.cluster import LLMS, Cluster
+from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ReconcileError
 from llmfleet.controller.events import EventDraft
 from llmfleet.controller.observed import ObjectView, rfc3339
+from llmfleet.controller.resources import LLMS
 
 logger = logging.getLogger(__name__)
 

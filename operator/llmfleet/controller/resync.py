@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.cluster import LLMS, Cluster
+from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ReconcileError
 from llmfleet.controller.queue import WorkQueue
+from llmfleet.controller.resources import LLMS
 from llmfleet.controller.watches import Watches
 
 logger = logging.getLogger(__name__)

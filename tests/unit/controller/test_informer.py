@@ -12,9 +12,10 @@ from kubernetes.aio import client
 
 from llmfleet.controller import informer as informers
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.cluster import PODS, Cluster
+from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.informer import Informer
 from llmfleet.controller.queue import Key
+from llmfleet.controller.resources import PODS
 from tests.unit.controller.bodies import pod_body
 
 QWEN: Key = ("team", "qwen")

@@ -6,11 +6,11 @@ import time
 from aiohttp.test_utils import TestClient, TestServer
 
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.cluster import PODS as POD_RESOURCE
 from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.informer import Informer
 from llmfleet.controller.probes import BEAT_LIMIT, LAG_LIMIT, PASS_LIMIT, WATCH_LIMIT, Health, application
 from llmfleet.controller.queue import WorkQueue
+from llmfleet.controller.resources import PODS as POD_RESOURCE
 from llmfleet.controller.watches import Watch, Watches
 
 LLMS = ("llmdeployments", "")

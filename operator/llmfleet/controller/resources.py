@@ -1,0 +1,38 @@
+"""The kinds that the operator speaks of, and where the API server has them."""
+
+from dataclasses import dataclass
+
+from llmfleet.api.v1alpha1 import GROUP, KIND, PLURAL, VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Where a kind lives."""
+
+    api: str
+    """`api/v1` or `apis/GROUP/VERSION`."""
+    plural: str
+    kind: str
+
+    @property
+    def api_version(self) -> str:
+        """As it stands in a manifest."""
+        return self.api.split("/", 1)[1]
+
+    def path(self, namespace: str = "", name: str = "", sub: str = "") -> str:
+        """URL path of the collection, the object, or a subresource of it."""
+        scope = ["namespaces", namespace] if namespace else []
+        return "/" + "/".join(part for part in (self.api, *scope, self.plural, name, sub) if part)
+
+
+LLMS = Resource(f"apis/{GROUP}/{VERSION}", PLURAL, KIND)
+DEPLOYMENTS = Resource("apis/apps/v1", "deployments", "Deployment")
+SERVICES = Resource("api/v1", "services", "Service")
+BUDGETS = Resource("apis/policy/v1", "poddisruptionbudgets", "PodDisruptionBudget")
+CLAIMS = Resource("api/v1", "persistentvolumeclaims", "PersistentVolumeClaim")
+PODS = Resource("api/v1", "pods", "Pod")
+REPLICA_SETS = Resource("apis/apps/v1", "replicasets", "ReplicaSet")
+EVENTS = Resource("api/v1", "events", "Event")
+
+WATCHED_CHILDREN = (DEPLOYMENTS, SERVICES, BUDGETS, CLAIMS, PODS)
+CHILDREN = {resource.kind: resource for resource in (DEPLOYMENTS, SERVICES, BUDGETS, CLAIMS)}
