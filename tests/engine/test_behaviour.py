@@ -19,6 +19,7 @@ from llmfleet.api.settings import HangSettings
 from llmfleet.api.v1alpha1 import ScalingSpec
 from llmfleet.controller.pods import obstacle, view_pod
 from llmfleet.engine import metrics
+from llmfleet.engine.failures import explain
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet, Replica
 from llmfleet.scaling.hangs import Suspicion, examine, grace
@@ -202,21 +203,27 @@ def restarted(code: int, count: int) -> dict[str, Any]:
 
 
 STARTS = {
-    "length": ({"maxModelLen": 4096}, (), 1, "User-specified max_model_len (4096) is greater than the derived"),
-    "flag": ({}, ("--no-such-flag=1",), 2, "unrecognized arguments: --no-such-flag=1"),
-    "cache": ({}, ("--kv-cache-memory-bytes=262144",), 1, "To serve at least one request with the model's max seq len"),
+    "length": ({"maxModelLen": 4096}, (), 1, Reason.CONTEXT_TOO_LONG, "Set spec.engine.maxModelLen to 2048 or less"),
+    "flag": ({}, ("--no-such-flag=1",), 2, Reason.FLAG_UNKNOWN_TO_ENGINE, "Remove it from spec.engine.extraArgs"),
+    "cache": (
+        {"maxModelLen": CONTEXT},
+        ("--kv-cache-memory-bytes=262144",),
+        1,
+        Reason.DOES_NOT_FIT_MEMORY,
+        "Set spec.engine.maxModelLen to 896 or less",
+    ),
 }
-"""Name -> engine fields, extra arguments, exit code, the engine's words."""
-LOST = {"cache"}
-"""Failures of the engine process: the server's traceback after them is longer than what the kubelet keeps of a log."""
+"""Name -> engine fields, extra arguments, exit code, and what the operator says of it."""
 
 
 @pytest.mark.parametrize("name", STARTS)
-def test_a_start_that_fails(name: str, tmp_path: Path) -> None:
-    """Its exit code, and its cause in what the kubelet keeps of it, as far as the server itself fails."""
-    fields, extra, code, words = STARTS[name]
+def test_a_start_that_fails_is_explained(name: str, tmp_path: Path) -> None:
+    """Its exit code, and the cause told from nothing but what the kubelet keeps of the container."""
+    fields, extra, code, reason, remedy = STARTS[name]
     wanted = pod.spec(engine={**fields, "extraArgs": ["--enforce-eager", *extra]})
     with engine(REAL, wanted, tmp_path, ready=False) as started:
         assert started.daemon.wait(240) == code
-        assert words in started.log()
-        assert (words in started.termination_message()) == (name not in LOST)
+        failure = explain(code, "Error", started.termination_message())
+    assert (failure.reason, failure.blames_spec) == (reason, True)
+    assert failure.remedy.startswith(remedy)
+    print(f"{failure.sentence} {failure.remedy}")

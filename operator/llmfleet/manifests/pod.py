@@ -52,7 +52,7 @@ def _pod_spec(deployment: LLMDeployment, settings: Settings, profile: GpuProfile
         },
         "topologySpreadConstraints": [_spread(deployment.metadata.name)],
         "containers": [_container(deployment, settings, profile)],
-        "volumes": [volume for volume, _ in _volumes(deployment, settings)],
+        "volumes": [volume for volume, _ in _volumes(deployment, settings, profile)],
     }
     if profile.node_selector:
         spec["nodeSelector"] = profile.node_selector
@@ -89,12 +89,12 @@ def _container(deployment: LLMDeployment, settings: Settings, profile: GpuProfil
         },
         # The engine's process leaves its last words there (`last_words`); where it has none, those of the log do.
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [mount for _, mount in _volumes(deployment, settings)],
+        "volumeMounts": [mount for _, mount in _volumes(deployment, settings, profile)],
     }
 
 
-def _volumes(deployment: LLMDeployment, settings: Settings) -> list[volumes.Pair]:
-    return [*volumes.pairs(deployment), *last_words.volumes(deployment.spec, settings)]
+def _volumes(deployment: LLMDeployment, settings: Settings, profile: GpuProfile) -> list[volumes.Pair]:
+    return [*volumes.pairs(deployment, profile), *last_words.volumes(deployment.spec, settings)]
 
 
 def _spread(name: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """What the engine may write to, and what it reads from volumes. Each volume stands beside its mount.
 
 /dev/shm: with several GPUs the processes talk through shared memory (0.16 + 0.24 x workers GiB of queues in vLLM
-0.33, and NCCL's segments), and the container runtime's 64 MiB end in a bus error. The memory counts against the
+0.33, and NCCL's segments), and the container runtime's 64 MiB end in a bus error. On a CPU even a single worker is a
+process of its own (seen on 0.32.0: "Insufficient space in /dev/shm", 160 MiB required). The memory counts against the
 container's memory limit.
 """
 
@@ -10,6 +11,7 @@ from typing import Any
 from llmfleet.api.cache import CacheSpec
 from llmfleet.api.engine import LoraSpec
 from llmfleet.api.references import ConfigMapKeyRef
+from llmfleet.api.settings import GpuProfile
 from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.engine import source
 from llmfleet.engine.flags import CHAT_TEMPLATE_MOUNT
@@ -20,13 +22,13 @@ Pair = tuple[dict[str, Any], dict[str, Any]]
 """A volume and its mount."""
 
 
-def pairs(deployment: LLMDeployment) -> list[Pair]:
+def pairs(deployment: LLMDeployment, profile: GpuProfile) -> list[Pair]:
     """Every volume of the pod with its mount in the engine's container."""
     spec = deployment.spec
     return [
         _cache(spec.cache, deployment.metadata.name),
         ({"name": "tmp", "emptyDir": {}}, {"name": "tmp", "mountPath": "/tmp"}),  # noqa: S108 - sockets, generated code
-        *_shared_memory(spec.gpu.count),
+        *_shared_memory(spec.gpu.count, on_cpu=not profile.resource_name),
         *_model(spec.model.source),
         *_adapters(spec.engine.lora),
         *_chat_template(spec.engine.chat_template),
@@ -50,8 +52,8 @@ def _cache(cache: CacheSpec, name: str) -> Pair:
     return {"name": "cache"} | volume, {"name": "cache", "mountPath": CACHE_MOUNT}
 
 
-def _shared_memory(gpus: int) -> list[Pair]:
-    if gpus == 1:
+def _shared_memory(gpus: int, *, on_cpu: bool) -> list[Pair]:
+    if gpus == 1 and not on_cpu:
         return []
     return [
         (

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from llmfleet.api.settings import Settings
+from llmfleet.api.settings import GpuProfile, Settings
 from llmfleet.engine.version import Version
 from llmfleet.manifests import names, probes
 from llmfleet.manifests.deployment import render, with_template_hash
@@ -83,15 +83,22 @@ def test_a_secret_wins_over_every_value() -> None:
     assert found["VLLM_API_KEY"] == {"secretKeyRef": {"name": "s", "key": "k"}}
 
 
-@pytest.mark.parametrize(("gpus", "size"), [(1, None), (2, "2Gi"), (8, "8Gi")])
-def test_shared_memory_grows_with_the_workers(gpus: int, size: str | None) -> None:
-    volumes = [v for v, _ in pairs(deployment(gpu={"tensorParallelSize": gpus}))]
+GPU = GpuProfile(name="gpu", memory_gib=80)
+CPU = GpuProfile(name="cpu", memory_gib=16, resource_name="")
+
+
+@pytest.mark.parametrize(
+    ("profile", "gpus", "size"), [(GPU, 1, None), (GPU, 2, "2Gi"), (GPU, 8, "8Gi"), (CPU, 1, "1Gi"), (CPU, 2, "2Gi")]
+)
+def test_shared_memory_grows_with_the_workers(profile: GpuProfile, gpus: int, size: str | None) -> None:
+    """A single worker shares nothing on a GPU; on a CPU it is a process beside the engine's."""
+    volumes = [v for v, _ in pairs(deployment(gpu={"tensorParallelSize": gpus}), profile)]
     sizes = [v["emptyDir"]["sizeLimit"] for v in volumes if v["name"] == "shm"]
     assert sizes == ([size] if size else [])
 
 
 def test_every_volume_is_mounted_under_its_name() -> None:
-    found = pairs(deployment(source="pvc://claim/a", gpu={"tensorParallelSize": 2}))
+    found = pairs(deployment(source="pvc://claim/a", gpu={"tensorParallelSize": 2}), GPU)
     assert all(volume["name"] == mount["name"] for volume, mount in found)
     assert len({mount["mountPath"] for _, mount in found}) == 4
 

@@ -61,7 +61,8 @@ RULES: tuple[Rule, ...] = (
     rule(
         r"posix_fallocate failed|Error while creating shared memory segment [^\n]{0,80}|unable to "
         r"(?:mmap|allocate shared "
-        r"memory)[^\n]{0,80}|Bus error \(core dumped\)|insufficient shared memory \(shm\)",
+        r"memory)[^\n]{0,80}|Bus error \(core dumped\)|insufficient shared memory \(shm\)|"
+        r"Insufficient space in /dev/shm",
         Reason.SHARED_MEMORY_EXHAUSTED,
         "The shared memory (/dev/shm) is too small for the engine's processes.",
         "Raise spec.resources.limits.memory, which counts /dev/shm too; with spec.gpu.tensorParallelSize above 1 the "

@@ -93,7 +93,7 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         r"User-specified max_model_len \((?P<length>\d+)\) is greater than the derived max_model_len "
-        r"\((?P<key>\w+)=(?P<limit>[\d.]+)",
+        r"\((?P<key>\w+)=(?P<limit>\d+)",
         Reason.CONTEXT_TOO_LONG,
         "spec.engine.maxModelLen {length} is more than the model's context of {limit} tokens (derived max_model_len, "
         "{key} in its config.json).",
