@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
 
-from llmfleet.engine import cache_layers
-from llmfleet.engine.architecture import Architecture
-from llmfleet.engine.inputs import GIB, Gpu, Setup
-from llmfleet.engine.kv_cache import token_bytes
-from llmfleet.engine.memory import plan
-from llmfleet.engine.weights import stages, weights
+from llmfleet.engine.memory import cache_layers
+from llmfleet.engine.memory.inputs import GIB, Gpu, Setup
+from llmfleet.engine.memory.kv_cache import token_bytes
+from llmfleet.engine.memory.plan import plan
+from llmfleet.engine.memory.weights import stages, weights
+from llmfleet.engine.models.architecture import Architecture
 from tests.unit.engine.measured import measured_runs
 from tests.unit.engine.published import PUBLISHED
 from tests.unit.engine.shapes import shape

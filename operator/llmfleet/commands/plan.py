@@ -15,11 +15,12 @@ from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.commands import plan_text
 from llmfleet.commands.inputs import UsageError, deployments
 from llmfleet.controller.settings import explain, load
-from llmfleet.engine import feasibility, models
-from llmfleet.engine.architecture import Architecture, read
+from llmfleet.engine import feasibility
 from llmfleet.engine.checks import check
-from llmfleet.engine.plan_status import status_of
-from llmfleet.engine.planning import Outlook, case, outlook
+from llmfleet.engine.memory.plan_status import status_of
+from llmfleet.engine.memory.planning import Outlook, case, outlook
+from llmfleet.engine.models import table as models
+from llmfleet.engine.models.architecture import Architecture, read
 from llmfleet.engine.problem import Problem, Severity
 
 PROFILES = Path(__file__).with_name("gpu-profiles.json")

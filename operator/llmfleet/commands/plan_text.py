@@ -4,13 +4,13 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from llmfleet.api.settings import Settings
-from llmfleet.engine import models as table
-from llmfleet.engine.architecture import Architecture
-from llmfleet.engine.inputs import GIB
-from llmfleet.engine.memory import MemoryPlan, Verdict
-from llmfleet.engine.planning import Outlook
+from llmfleet.engine.memory.inputs import GIB
+from llmfleet.engine.memory.plan import MemoryPlan, Verdict
+from llmfleet.engine.memory.planning import Outlook
+from llmfleet.engine.memory.remedies import Remedy
+from llmfleet.engine.models import table
+from llmfleet.engine.models.architecture import Architecture
 from llmfleet.engine.problem import Problem, Severity
-from llmfleet.engine.remedies import Remedy
 
 WIDTH = 80
 BAR = 60

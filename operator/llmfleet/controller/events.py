@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 from llmfleet.api.conditions import START_FAILURES, ConditionType, Reason
 from llmfleet.api.status import LLMDeploymentStatus
 from llmfleet.controller.status import condition
-from llmfleet.engine.plan_status import surprise
+from llmfleet.engine.memory.plan_status import surprise
 
 _WATCHED = (ConditionType.READY, ConditionType.PROGRESSING, ConditionType.SPEC_VALID, ConditionType.SCALING_ACTIVE)
 _WARNINGS = START_FAILURES | frozenset(

@@ -24,10 +24,10 @@ from llmfleet.controller.settings import explain
 from llmfleet.controller.settled import Settled
 from llmfleet.controller.startups import FailedStarts, Startups
 from llmfleet.controller.status import Findings
-from llmfleet.engine import plan_status
 from llmfleet.engine import version as versions
 from llmfleet.engine.checks import check
-from llmfleet.engine.planning import case, outlook
+from llmfleet.engine.memory import plan_status
+from llmfleet.engine.memory.planning import case, outlook
 from llmfleet.engine.problem import Problem, Severity
 from llmfleet.engine.version import image_of
 from llmfleet.manifests.children import children

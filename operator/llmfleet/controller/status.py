@@ -21,7 +21,7 @@ from llmfleet.api.v1alpha1 import PORT, LLMDeployment
 from llmfleet.controller.conditions import Judgement, Scene, judge, merge
 from llmfleet.controller.observed import Observed, rfc3339
 from llmfleet.controller.starts import Start
-from llmfleet.engine import plan_status
+from llmfleet.engine.memory import plan_status
 from llmfleet.engine.problem import Problem, warning
 from llmfleet.engine.version import image_of, version_of
 from llmfleet.manifests.names import selector_text

@@ -14,8 +14,8 @@ from llmfleet.api.reserved import RESERVED_ENV_PREFIXES
 from llmfleet.api.settings import GpuProfile, Settings
 from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.engine import arguments, feasibility, release, source
+from llmfleet.engine.memory.planning import Outlook, case, outlook
 from llmfleet.engine.methods import BFLOAT16, capability_of
-from llmfleet.engine.planning import Outlook, case, outlook
 from llmfleet.engine.problem import Problem, Severity, warning
 from llmfleet.engine.version import image_of
 

@@ -8,6 +8,7 @@ against the one that is asked for), `model_loader/weight_utils.py` (methods that
 from collections.abc import Callable
 
 from llmfleet.api.conditions import Reason
+from llmfleet.engine.memory.planning import Case
 from llmfleet.engine.methods import (
     BFLOAT16,
     HALF_ONLY,
@@ -18,9 +19,8 @@ from llmfleet.engine.methods import (
     belong_together,
     method,
 )
-from llmfleet.engine.planning import Case
+from llmfleet.engine.models.quantization import Scheme
 from llmfleet.engine.problem import Problem, warning
-from llmfleet.engine.quantization import Scheme
 from llmfleet.engine.version import Version
 
 FP8_CACHE_REFUSED = Version(0, 24, 0)

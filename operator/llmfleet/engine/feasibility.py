@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 
 from llmfleet.api.conditions import Reason
 from llmfleet.engine import compatibility
-from llmfleet.engine.batching import defaults
-from llmfleet.engine.memory import Verdict
-from llmfleet.engine.parallel import possible, problems_of
-from llmfleet.engine.planning import Case, Outlook
+from llmfleet.engine.memory.batching import defaults
+from llmfleet.engine.memory.parallel import possible, problems_of
+from llmfleet.engine.memory.plan import Verdict
+from llmfleet.engine.memory.planning import Case, Outlook
 from llmfleet.engine.problem import Problem, warning
 
 OVERRIDES = "--hf-overrides"

@@ -11,7 +11,7 @@ import pytest
 from llmfleet.__main__ import main
 from llmfleet.api.status import PlanStatus
 from llmfleet.commands.plan_text import WIDTH
-from llmfleet.engine import models
+from llmfleet.engine.models import table as models
 from tests.unit.engine.shapes import CONFIGS
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "plan"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmfleet.engine.architecture import Architecture, read
-from llmfleet.engine.inputs import Gpu, Setup
+from llmfleet.engine.memory.inputs import Gpu, Setup
+from llmfleet.engine.models.architecture import Architecture, read
 from llmfleet.engine.version import NEWEST_KNOWN, parse
 
 MEASURED = Path(__file__).parents[2] / "engine" / "measured"

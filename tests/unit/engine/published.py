@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from llmfleet.engine.inputs import Gpu, Setup
+from llmfleet.engine.memory.inputs import Gpu, Setup
 from llmfleet.engine.version import Version
 
 UTILIZATION = 0.95

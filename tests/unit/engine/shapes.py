@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from llmfleet.engine.architecture import Architecture, read
+from llmfleet.engine.models.architecture import Architecture, read
 
 
 def config(model_type: str, layers: int, hidden: int, mlp: int, **more: Any) -> dict[str, Any]:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmfleet.engine import models
-from llmfleet.engine.architecture import Architecture, read
-from llmfleet.engine.attention import AttentionKind
+from llmfleet.engine.models import table as models
+from llmfleet.engine.models.architecture import Architecture, read
+from llmfleet.engine.models.attention import AttentionKind
 
 LLAMA: dict[str, Any] = {
     "model_type": "llama",

@@ -8,7 +8,7 @@ from llmfleet.api.conditions import Reason
 from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.engine.checks import check
 from llmfleet.engine.feasibility import JUDGES
-from llmfleet.engine.planning import case, outlook, setup_of
+from llmfleet.engine.memory.planning import case, outlook, setup_of
 from llmfleet.engine.problem import Problem, Severity
 from llmfleet.engine.version import Version
 from tests.golden.test_wrong_specs import SPECS, settings

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from llmfleet.engine import cache_layers
-from llmfleet.engine.inputs import Setup
-from llmfleet.engine.kv_cache import LayerKind, Layout, lay_out, token_bytes
+from llmfleet.engine.memory import cache_layers
+from llmfleet.engine.memory.inputs import Setup
+from llmfleet.engine.memory.kv_cache import LayerKind, Layout, lay_out, token_bytes
 from tests.unit.engine.shapes import shape
 
 KIB = 1024

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmfleet.engine.memory import Verdict, plan
+from llmfleet.engine.memory.plan import Verdict, plan
 from tests.unit.engine.measured import Measured, measured_runs
 
 RUNS = measured_runs()

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from llmfleet.engine.architecture import read
-from llmfleet.engine.batching import Batch, batch
-from llmfleet.engine.inputs import GIB, Gpu, Setup
-from llmfleet.engine.memory import Confidence, MemoryPlan, Verdict, plan
+from llmfleet.engine.memory.batching import Batch, batch
+from llmfleet.engine.memory.inputs import GIB, Gpu, Setup
+from llmfleet.engine.memory.plan import Confidence, MemoryPlan, Verdict, plan
+from llmfleet.engine.memory.weights import stages
+from llmfleet.engine.models.architecture import read
 from llmfleet.engine.version import Version
-from llmfleet.engine.weights import stages
 from tests.unit.engine.published import PUBLISHED, Run
 from tests.unit.engine.shapes import CONFIGS, shape
 

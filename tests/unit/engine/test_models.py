@@ -7,10 +7,10 @@ from importlib.resources import files
 
 import pytest
 
-from llmfleet.engine import models
-from llmfleet.engine.architecture import read
+from llmfleet.engine.models import table as models
+from llmfleet.engine.models.architecture import read
 
-TABLE = json.loads((files("llmfleet.engine") / "models.json").read_text(encoding="utf-8"))
+TABLE = json.loads((files("llmfleet.engine.models") / "models.json").read_text(encoding="utf-8"))
 ALIASES = [alias for entry in TABLE.values() for alias in entry.get("aliases", ())]
 
 
@@ -127,5 +127,5 @@ def test_what_is_like_nothing_has_no_suggestion() -> None:
 
 def test_nothing_is_read_before_it_is_asked_for() -> None:
     """`llmfleet plan` answers in half a second, and the operator starts without the table."""
-    code = "from llmfleet.engine import models; assert not models._table.cache_info().currsize"
+    code = "from llmfleet.engine.models import table; assert not table._table.cache_info().currsize"
     subprocess.run([sys.executable, "-c", code], check=True, cwd="operator")

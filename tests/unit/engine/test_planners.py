@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from llmfleet.engine.inputs import GIB, Setup
+from llmfleet.engine.memory.inputs import GIB, Setup
 from tests.bench.planners import Sizes, kaito, llm_d, old_llm_d, rows, sizes_of, table
 from tests.unit.engine.shapes import shape
 

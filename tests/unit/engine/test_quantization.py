@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from llmfleet.engine import models
-from llmfleet.engine.architecture import Architecture, read
-from llmfleet.engine.parameters import PARTS
-from llmfleet.engine.quantization import Quantization
+from llmfleet.engine.models import table as models
+from llmfleet.engine.models.architecture import Architecture, read
+from llmfleet.engine.models.parameters import PARTS
+from llmfleet.engine.models.quantization import Quantization
 from tests.unit.engine.test_architecture import LLAMA
 
 LINEAR = {"attention", "key_value", "latent", "dense_mlp", "routed_experts", "shared_experts"}

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from llmfleet.engine.inputs import Gpu, Setup
-from llmfleet.engine.memory import Verdict, plan
-from llmfleet.engine.remedies import Kind, Remedy, remedies
+from llmfleet.engine.memory.inputs import Gpu, Setup
+from llmfleet.engine.memory.plan import Verdict, plan
+from llmfleet.engine.memory.remedies import Kind, Remedy, remedies
 from llmfleet.engine.version import Version
 from tests.unit.engine.shapes import CONFIGS, shape
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from llmfleet.engine.architecture import Architecture
-from llmfleet.engine.inputs import Gpu, Setup
-from llmfleet.engine.memory import MemoryPlan, Verdict, plan
+from llmfleet.engine.memory.inputs import Gpu, Setup
+from llmfleet.engine.memory.parallel import problems_of
+from llmfleet.engine.memory.plan import MemoryPlan, Verdict, plan
 from llmfleet.engine.methods import ANY, BFLOAT16, METHODS, NATIVE_FP8, method
-from llmfleet.engine.parallel import problems_of
+from llmfleet.engine.models.architecture import Architecture
 from llmfleet.engine.version import Version
 
 FP8_SHORTHAND_PREFERRED = Version(0, 31, 0)

@@ -6,8 +6,8 @@ Source: vLLM 0.33.0 `config/model.py` (attention heads), `models/llama.py` (head
 
 from collections.abc import Iterator
 
-from llmfleet.engine.architecture import Architecture
-from llmfleet.engine.inputs import Setup
+from llmfleet.engine.memory.inputs import Setup
+from llmfleet.engine.models.architecture import Architecture
 
 
 def problems_of(architecture: Architecture, setup: Setup) -> tuple[str, ...]:

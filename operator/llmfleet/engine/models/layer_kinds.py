@@ -4,9 +4,9 @@ Rules as in vLLM 0.32 (`config/model.py`, `models/llama4.py`, `models/gpt_oss.py
 in transformers.
 """
 
-from llmfleet.engine.attention import AttentionKind, Layer
-from llmfleet.engine.config_json import TOKENS_LIMIT, Keys
-from llmfleet.engine.families import Family
+from llmfleet.engine.models.attention import AttentionKind, Layer
+from llmfleet.engine.models.config_json import TOKENS_LIMIT, Keys
+from llmfleet.engine.models.families import Family
 
 _FULL: Layer = (AttentionKind.FULL, None)
 _LINEAR: Layer = (AttentionKind.LINEAR, None)

@@ -7,7 +7,7 @@ transformers; what is not known is estimated from the width and depth, and the a
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from llmfleet.engine.config_json import Keys
+from llmfleet.engine.models.config_json import Keys
 
 
 def vision(root: Keys, *, hidden: int) -> tuple[int, str]:

@@ -1,8 +1,8 @@
 """A memory plan as the status and `llmfleet plan --json` show it; and what a running engine says of it. Pure."""
 
 from llmfleet.api.status import PlanStatus
-from llmfleet.engine.attention import AttentionKind
-from llmfleet.engine.planning import Case, Outlook
+from llmfleet.engine.memory.planning import Case, Outlook
+from llmfleet.engine.models.attention import AttentionKind
 from llmfleet.engine.version import Version
 
 TOLERANCE_PERCENT = 10

@@ -7,7 +7,7 @@ Part of `architecture.py`; the planner sizes the KV cache from the groups. As in
 from dataclasses import dataclass
 from enum import StrEnum
 
-from llmfleet.engine.config_json import Keys
+from llmfleet.engine.models.config_json import Keys
 
 LAYERS_LIMIT = 1000
 """No model has so many layers (the deepest of the table has 126)."""

@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from llmfleet.engine.architecture import Architecture, read
+from llmfleet.engine.models.architecture import Architecture, read
 
 _SUGGESTIONS = 3
 _SIMILAR = 0.6
@@ -61,7 +61,7 @@ def suggest(name: str) -> tuple[str, ...]:
 
 @cache
 def _table() -> Mapping[str, Any]:
-    text = (files("llmfleet.engine") / "models.json").read_text(encoding="utf-8")
+    text = (files(__package__) / "models.json").read_text(encoding="utf-8")
     table: Mapping[str, Any] = json.loads(text)
     return table
 

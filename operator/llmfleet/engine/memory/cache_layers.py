@@ -6,11 +6,11 @@ Source: vLLM 0.33.0 `v1/kv_cache_interface.py`, `config/model.py` (heads of a ra
 
 from math import ceil
 
-from llmfleet.engine.architecture import Architecture
-from llmfleet.engine.attention import AttentionGroup, AttentionKind
-from llmfleet.engine.inputs import Setup
-from llmfleet.engine.kv_cache import LayerKind
-from llmfleet.engine.weights import element_bytes
+from llmfleet.engine.memory.inputs import Setup
+from llmfleet.engine.memory.kv_cache import LayerKind
+from llmfleet.engine.memory.weights import element_bytes
+from llmfleet.engine.models.architecture import Architecture
+from llmfleet.engine.models.attention import AttentionGroup, AttentionKind
 
 ELEMENT = {"float16": 2.0, "bfloat16": 2.0, "half": 2.0, "fp8": 1.0, "fp8_e4m3": 1.0, "fp8_e5m2": 1.0, "fp8_inc": 1.0}
 """Type of the cache -> bytes of an element."""

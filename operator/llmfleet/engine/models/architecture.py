@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llmfleet.engine import context
-from llmfleet.engine.attention import (
+from llmfleet.engine.models import context
+from llmfleet.engine.models.attention import (
     LAYERS_LIMIT,
     AttentionGroup,
     AttentionKind,
@@ -20,13 +20,13 @@ from llmfleet.engine.attention import (
     latent,
     linear,
 )
-from llmfleet.engine.config_json import Keys
-from llmfleet.engine.experts import Experts, experts
-from llmfleet.engine.families import FAMILIES, FAMILIES_OF_SECTIONS, Family
-from llmfleet.engine.layer_kinds import layers
-from llmfleet.engine.parameters import Parameters, Shape, count
-from llmfleet.engine.quantization import Quantization, quantization
-from llmfleet.engine.vision import vision
+from llmfleet.engine.models.config_json import Keys
+from llmfleet.engine.models.experts import Experts, experts
+from llmfleet.engine.models.families import FAMILIES, FAMILIES_OF_SECTIONS, Family
+from llmfleet.engine.models.layer_kinds import layers
+from llmfleet.engine.models.parameters import Parameters, Shape, count
+from llmfleet.engine.models.quantization import Quantization, quantization
+from llmfleet.engine.models.vision import vision
 
 DTYPE_BYTES = {"float32": 4, "float16": 2, "half": 2, "bfloat16": 2, "float": 4}
 """Bytes of an element by the name of its type in config.json."""

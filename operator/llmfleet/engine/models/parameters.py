@@ -5,10 +5,10 @@ The parts are cut where memory differs: what tensor parallelism splits or copies
 
 from dataclasses import dataclass, fields
 
-from llmfleet.engine.attention import Heads, Latent, Linear
-from llmfleet.engine.config_json import Keys
-from llmfleet.engine.experts import Experts
-from llmfleet.engine.families import Family, QkNorm
+from llmfleet.engine.models.attention import Heads, Latent, Linear
+from llmfleet.engine.models.config_json import Keys
+from llmfleet.engine.models.experts import Experts
+from llmfleet.engine.models.families import Family, QkNorm
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,12 @@ operator/decisions/0013-memory-plan.md has the measurements and the errors.
 
 from typing import NamedTuple
 
-from llmfleet.engine.architecture import Architecture
-from llmfleet.engine.batching import Batch
-from llmfleet.engine.inputs import GIB, Gpu, Setup
-from llmfleet.engine.profiling import Runner, Step, activations, runner_of, top_sampling
+from llmfleet.engine.memory.batching import Batch
+from llmfleet.engine.memory.inputs import GIB, Gpu, Setup
+from llmfleet.engine.memory.profiling import Runner, Step, activations, runner_of, top_sampling
+from llmfleet.engine.memory.weights import Stage
+from llmfleet.engine.models.architecture import Architecture
 from llmfleet.engine.version import Version
-from llmfleet.engine.weights import Stage
 
 GRAPHS_COUNT = Version(0, 20, 0)
 """From here on vLLM takes its estimate of the CUDA graphs out of the KV cache; before, they came on top of it."""

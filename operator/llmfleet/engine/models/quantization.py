@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from llmfleet.engine.config_json import Keys
-from llmfleet.engine.modules import Ignored, quantized_shares
+from llmfleet.engine.models.config_json import Keys
+from llmfleet.engine.models.modules import Ignored, quantized_shares
 
 WORD_BITS = 16
 """Bits of a weight that is not quantized."""

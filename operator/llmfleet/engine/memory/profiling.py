@@ -8,11 +8,11 @@ or the moment at which the compiler holds a second copy of the embedding.
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from llmfleet.engine.architecture import Architecture
-from llmfleet.engine.batching import Batch
-from llmfleet.engine.inputs import Setup
+from llmfleet.engine.memory.batching import Batch
+from llmfleet.engine.memory.inputs import Setup
+from llmfleet.engine.memory.weights import Stage, element_bytes
+from llmfleet.engine.models.architecture import Architecture
 from llmfleet.engine.version import Version
-from llmfleet.engine.weights import Stage, element_bytes
 
 LEAN_SAMPLER = Version(0, 17, 0)
 """From here on the sampler sorts no more logits than it must: on one and the same model 5.6 GiB became 2.2."""

@@ -4,7 +4,7 @@ As vLLM 0.32 does it (`_get_and_verify_max_len` in `config/model.py`, and
 `transformers_utils/model_arch_config_convertor.py`).
 """
 
-from llmfleet.engine.config_json import TOKENS_LIMIT, Keys
+from llmfleet.engine.models.config_json import TOKENS_LIMIT, Keys
 
 _LENGTH_KEYS = (
     "max_position_embeddings",

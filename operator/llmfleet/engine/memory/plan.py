@@ -9,17 +9,17 @@ model that fits even then is said to fit). Between them it is tight.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from llmfleet.engine import cache_layers
-from llmfleet.engine.architecture import Architecture
-from llmfleet.engine.attention import AttentionKind
-from llmfleet.engine.batching import Batch, batch
-from llmfleet.engine.inputs import GIB, Gpu, Setup
-from llmfleet.engine.kv_cache import Layout, lay_out, token_bytes
+from llmfleet.engine.memory import cache_layers
+from llmfleet.engine.memory.batching import Batch, batch
+from llmfleet.engine.memory.inputs import GIB, Gpu, Setup
+from llmfleet.engine.memory.kv_cache import Layout, lay_out, token_bytes
+from llmfleet.engine.memory.overhead import Overhead, overhead
+from llmfleet.engine.memory.profiling import LEAN_SAMPLER, SECOND_RUNNER_FOR_ALL
+from llmfleet.engine.memory.weights import Stage, Weights, stages, weights
 from llmfleet.engine.methods import is_counted
-from llmfleet.engine.overhead import Overhead, overhead
-from llmfleet.engine.profiling import LEAN_SAMPLER, SECOND_RUNNER_FOR_ALL
+from llmfleet.engine.models.architecture import Architecture
+from llmfleet.engine.models.attention import AttentionKind
 from llmfleet.engine.version import Version
-from llmfleet.engine.weights import Stage, Weights, stages, weights
 
 UNKNOWN_CONTEXT = 2048
 """What vLLM takes where config.json names no length."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from llmfleet.engine.inputs import GIB
-from llmfleet.engine.memory import Doubt, MemoryPlan, Verdict, room
-from llmfleet.engine.remedies import Remedy
+from llmfleet.engine.memory.inputs import GIB
+from llmfleet.engine.memory.plan import Doubt, MemoryPlan, Verdict, room
+from llmfleet.engine.memory.remedies import Remedy
 
 
 def sentence(name: str, plan: MemoryPlan, found: Sequence[Remedy]) -> str:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from math import ceil
 from typing import NamedTuple
 
-from llmfleet.engine.architecture import Architecture
-from llmfleet.engine.inputs import Setup
+from llmfleet.engine.memory.inputs import Setup
 from llmfleet.engine.methods import Method, method
+from llmfleet.engine.models.architecture import Architecture
 
 COPIED = frozenset({"latent", "norms_and_router"})
 """Parts that every rank of tensor parallelism has whole."""

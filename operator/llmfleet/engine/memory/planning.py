@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 
 from llmfleet.api.settings import GpuProfile, Settings
 from llmfleet.api.v1alpha1 import LLMDeployment, LLMDeploymentSpec
-from llmfleet.engine import models, source
-from llmfleet.engine.advice import sentence
-from llmfleet.engine.architecture import Architecture
+from llmfleet.engine import source
 from llmfleet.engine.arguments import canonical
-from llmfleet.engine.inputs import Gpu, Setup
-from llmfleet.engine.memory import MemoryPlan, Verdict, plan
-from llmfleet.engine.remedies import Remedy, remedies
+from llmfleet.engine.memory.advice import sentence
+from llmfleet.engine.memory.inputs import Gpu, Setup
+from llmfleet.engine.memory.plan import MemoryPlan, Verdict, plan
+from llmfleet.engine.memory.remedies import Remedy, remedies
+from llmfleet.engine.models import table as models
+from llmfleet.engine.models.architecture import Architecture
 from llmfleet.engine.version import Version, assumed_version, image_of
 
 SAVING = (

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from llmfleet.engine.config_json import Keys
+from llmfleet.engine.models.config_json import Keys
 
 
 @dataclass(frozen=True, kw_only=True)
