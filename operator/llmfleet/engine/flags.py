@@ -19,6 +19,10 @@ SHUTDOWN_TIMEOUT_EXISTS = Version(0, 18, 0)
 SHUTDOWN_TIMEOUT_WORKS = Version(0, 28, 0)
 """Until 0.27 the HTTP server's own signal handler could override vLLM's, and the streams were cut all the same
 (vLLM issue 49668, pull request 50916)."""
+UNLOGGED = ("/health", "/metrics")
+"""Paths that probes and autoscaler ask several times a minute: no line of log each time."""
+UNLOGGED_SINCE = Version(0, 16, 0)
+"""vLLM can leave paths out of its access log."""
 Value = str | int | float | bool | tuple[str, ...] | None
 CHAT_TEMPLATE_MOUNT = "/chat-template"
 """Where the ConfigMap of engine.chatTemplate is mounted."""
@@ -130,7 +134,7 @@ HOUSEKEEPING: tuple[Flag, ...] = (
     Flag("--port", "the operator", lambda _: PORT),
     # The probes and the autoscaler ask several times a minute; their lines would push the cause of a crash out of the
     # last 80 lines, which is what a container's termination message keeps.
-    Flag("--disable-access-log-for-endpoints", "the operator", lambda _: "/health,/metrics", Version(0, 16)),
+    Flag("--disable-access-log-for-endpoints", "the operator", lambda _: ",".join(UNLOGGED), UNLOGGED_SINCE),
     Flag("--shutdown-timeout", "spec.drain.timeoutSeconds", lambda s: s.drain.timeout_seconds, SHUTDOWN_TIMEOUT_WORKS),
 )
 """What the operator itself needs, where the version has it."""

@@ -32,6 +32,7 @@ def run(folder: Path, version: Version = NEW, level: str = "INFO") -> tuple[str,
     """What goes to stdout, and what to the file of the last words."""
     words = folder / "words"
     found = config(version, level=level, file=str(words))
+    found["filters"] = found["handlers"]["access"]["filters"] = {}
     for formatter in found["formatters"].values():
         formatter.pop("class", None)
         formatter.pop("()", None)
@@ -66,6 +67,14 @@ def test_processes_are_named_once(tmp_path: Path, version: Version, count: int) 
     """An older vLLM names them by itself."""
     log, _ = run(tmp_path, version)
     assert log.count("(MainProcess pid=") == count
+
+
+@pytest.mark.parametrize(("version", "paths"), [(Version(0, 15, 1), []), (Version(0, 16), [["/health", "/metrics"]])])
+def test_probes_and_scrapes_stay_out_of_the_access_log(version: Version, paths: list[list[str]]) -> None:
+    """With vLLM's own filter, since it has one: its flag does nothing beside a configuration."""
+    found = config(version, level="INFO")
+    filters = found["handlers"]["access"]["filters"]
+    assert [found["filters"][name]["excluded_paths"] for name in filters] == paths
 
 
 def test_the_real_formatters_are_asked_for() -> None:

@@ -84,6 +84,15 @@ RULES: tuple[Rule, ...] = (
         _SMALLER,
     ),
     rule(
+        r"Available memory on node \d+ \([\d.]+/(?P<total>[\d.]+) GiB\) on kv cache allocation is less than "
+        r"requested memory for kv \(-[\d.]+/(?P<asked>[\d.]+) GiB\)",
+        Reason.DOES_NOT_FIT_MEMORY,
+        "Of the {asked} GiB that the engine (CPU build) may use of the host's {total} GiB, none are left for its KV "
+        "cache.",
+        "Raise spec.engine.gpuMemoryUtilization, which is the share of the host's memory here, or "
+        "spec.resources.limits.memory.",
+    ),
+    rule(
         r"Available memory on node (?P<node>\d+) \((?P<free>[\d.]+)/(?P<total>[\d.]+) GiB\) on [^\n]{1,40} is "
         r"less than "
         r"[^\n(]{1,80}\((?:[\d.]+, )?(?P<want>[\d.]+)",
