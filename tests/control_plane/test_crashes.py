@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from llmfleet.manifests.names import RENDERED_HASH
 from tests.cluster import ControlPlane
 from tests.control_plane.operator_process import Operator, Target, llm, until
 from tests.control_plane.write_proxy import WriteProxy
@@ -34,6 +35,8 @@ def shape(target: Target, kind: str) -> Any:
         conditions = {c["type"]: (c["status"], c["reason"]) for c in body["status"]["conditions"]}
         return body["spec"], conditions, body["status"]["observedGeneration"]
     spec = {key: value for key, value in body["spec"].items() if not key.startswith("clusterIP")}
+    if kind == "deployment":
+        spec["template"]["metadata"]["annotations"].pop(RENDERED_HASH)  # it covers the object's name
     return spec, body["metadata"]["labels"]
 
 
