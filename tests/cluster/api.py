@@ -178,6 +178,7 @@ class Watch:
 
     def __init__(self, answer: urllib3.BaseHTTPResponse) -> None:
         self._answer = answer
+        self._is_stopped = False
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         rest = b""
@@ -187,11 +188,15 @@ class Watch:
                 yield from map(json.loads, lines)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise ApiError(0, f"the watch broke off: {error}") from error
+        except ValueError:
+            if not self._is_stopped:  # after `stop` the last bytes may come as they stood on the wire, encrypted
+                raise
         finally:
             self._answer.close()
 
     def stop(self) -> None:
         """End it from another thread than that which reads it."""
+        self._is_stopped = True
         with contextlib.suppress(ValueError, RuntimeError, OSError):  # it has ended already
             self._answer.shutdown()
 

@@ -1,5 +1,6 @@
 """One control group for all pods of a node, in every hierarchy of the machine (one with cgroup v2, several with v1)."""
 
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -37,10 +38,9 @@ def remove(name: str) -> None:
 
 
 def _remove_tree(group: Path) -> None:
-    below = sorted((path for path in group.rglob("*") if path.is_dir()), key=lambda path: len(path.parts))
-    for folder in [*reversed(below), group]:
+    for folder, _, __ in os.walk(group, topdown=False):  # passes over what somebody else removes meanwhile
         with suppress(OSError):  # in use: the caller tries again
-            folder.rmdir()
+            Path(folder).rmdir()
 
 
 def _enable_controllers(hierarchy: Path) -> None:

@@ -66,8 +66,12 @@ def test_mistake(team: Tenant, mistake: str) -> None:
     team.until_settled("model", replicas=1)
     serving = team.ready("model")
     team.apply("model", merged(spec(), change))
-    team.watch.until(f"{kind} says {reason}", lambda: team.condition("model", kind).get("reason") == reason, timeout=90)
-    assert words in team.condition("model", kind)["message"]
+
+    def is_named() -> bool:
+        said = team.condition("model", kind)
+        return said.get("reason") == reason and words in said["message"]
+
+    team.watch.until(f"{kind} says {reason} with {words}", is_named, timeout=90)
     assert team.ready("model") == serving
     requests = steady("model", count=2, per_second=5, output_tokens=4)
     assert Client(team, "client", urls=team.urls("model"), requests=requests).result()["errors"] == []

@@ -50,7 +50,9 @@ FEATURES: dict[str, dict[str, Any]] = {
     "model.s3": {"model": {"source": "s3://bucket/qwen", "s3": {"region": "eu-west-1"}}},
     "cache": {"cache": {"size": "1Gi", "perReplica": True, "storageClassName": "fast"}},
 }
-"""The same for the engine's features and for what pods mount, but for the cache, whose volume nobody makes here."""
+"""The same for the engine's features and for what pods mount."""
+NOT_HERE = {"engine.lora", "cache"}
+"""What starts no pod here: sim-engine refuses adapters, and nobody makes the volumes. Golden files show these."""
 ROLLS_NOT: dict[str, dict[str, Any]] = {
     "replicas": {"replicas": 2},
     "scaling": {"scaling": {"minReplicas": 2, "maxReplicas": 3}},
@@ -70,7 +72,7 @@ def test_every_field_is_in_one_of_the_tables() -> None:
 PARTS = {
     "first half": dict(list(ROLLS.items())[: len(ROLLS) // 2]),
     "second half": dict(list(ROLLS.items())[len(ROLLS) // 2 :]),
-    "features": {field: change for field, change in FEATURES.items() if field != "cache"},
+    "features": {field: change for field, change in FEATURES.items() if field not in NOT_HERE},
 }
 
 
