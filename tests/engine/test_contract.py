@@ -343,7 +343,7 @@ def test_sigterm_lets_streams_end_and_refuses_new_requests(server: Engine) -> No
     The real one refuses text because its tokenizer's threads have ended; token ids it answers with HTTP 200, no token
     and the finish reason "abort", which the simulated one does not.
     """
-    streams = [server.stream(tokens=600, prompt=[number] * 8) for number in range(8)]
+    streams = [server.stream(tokens=1000, prompt=[number] * 8) for number in range(8)]
     for stream in streams:
         stream.first()
     server.terminate()
@@ -355,7 +355,7 @@ def test_sigterm_lets_streams_end_and_refuses_new_requests(server: Engine) -> No
         error = {"message": message, "type": "InternalServerError", "param": None, "code": 500}
         assert (status, answer) == (500, {"error": error})
     assert server.request("GET", "/health")[0] == 200
-    assert [stream.rest() for stream in streams] == [(600, True)] * 8
+    assert [stream.rest() for stream in streams] == [(1000, True)] * 8
     began = time.monotonic()
     assert server.exit_code() == 0
     assert time.monotonic() - began < EXIT_SECONDS
