@@ -34,7 +34,7 @@ def report(seen: Outlook, problems: Sequence[Problem]) -> Iterator[str]:
         yield ""
         yield from _capacity(plan)
         yield ""
-        yield f"  {VERDICTS[plan.verdict]} (confidence: {plan.confidence.value.lower()})"
+        yield f"  {_verdict(plan, problems)} (confidence: {plan.confidence.value.lower()})"
         yield from (line for doubt in plan.doubts for line in _wrapped(doubt))
     elif not problems:
         yield ""
@@ -67,6 +67,14 @@ def _head(seen: Outlook) -> str:
     profile, setup = seen.case.profile, seen.case.setup
     where = f" on {setup.gpus} x {profile.name}" if profile else ""
     return f"{seen.case.model or seen.case.deployment.spec.model.source}{where}, vLLM {setup.version}"
+
+
+def _verdict(plan: MemoryPlan, problems: Sequence[Problem]) -> str:
+    """What the memory says; it has the last word only where nothing else stands in the way."""
+    is_refused = any(problem.severity is Severity.ERROR for problem in problems)
+    if is_refused and plan.verdict is not Verdict.DOES_NOT_FIT:
+        return "The memory may do, but the engine will not start."
+    return VERDICTS[plan.verdict]
 
 
 def _memory(plan: MemoryPlan, architecture: Architecture) -> Iterator[str]:

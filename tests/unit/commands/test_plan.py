@@ -78,7 +78,9 @@ def test_the_exit_code_says_whether_it_will_start(
     arguments: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert ended(arguments) == code
-    assert capsys.readouterr().err == ""
+    written = capsys.readouterr()
+    assert ("It does not fit." in written.out or "will not start." in written.out) == bool(code)
+    assert written.err == ""
 
 
 @pytest.mark.parametrize(
