@@ -94,6 +94,13 @@ class Engine(Client):
         """The real engine's own processes, which the API server started: core and worker."""
         return [pid for pid in self._family() if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"VLLM::")]
 
+    def engine_core(self) -> int:
+        """The process that schedules; numbers of processes begin anew, so the order of them says nothing."""
+        core = b"VLLM::EngineCore"
+        return next(
+            pid for pid in self.engine_processes() if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(core)
+        )
+
     def _family(self) -> list[int]:
         """Every process of its session."""
         found = []
