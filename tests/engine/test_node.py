@@ -18,10 +18,10 @@ from tests.node.stories import site
 from tests.node.stories.tenant import Tenant, tenant
 from tests.node.test_node import volume
 
-pytestmark = [pytest.mark.node, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.node, pytest.mark.timeout(1500)]
 
 CLAIM = "models"
-START_SECONDS = 400.0
+START_SECONDS = 600.0
 """Longest start of an engine beside another one that works."""
 CLIENTS = 6
 SEQUENCES = 2
