@@ -32,8 +32,9 @@ PROFILE = {
     "default": True,
     "resourceName": "",
     "memoryGiB": 16,
-    "resources": {"requests": {"cpu": "100m", "memory": "2Gi"}, "limits": {"memory": "5Gi"}},
+    "resources": {"requests": {"cpu": "100m", "memory": "2Gi"}, "limits": {"cpu": "1", "memory": "5Gi"}},
 }
+"""One core each: a busy engine takes both of a small machine, and a second one was seen to start for ten minutes."""
 
 
 def wanted() -> dict[str, Any]:
