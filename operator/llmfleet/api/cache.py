@@ -50,3 +50,13 @@ class CacheSpec(ApiModel):
     """Access mode of the claim, made or named. More than one replica needs ReadWriteMany, or perReplica."""
     per_replica: bool = False
     """Each replica gets a volume of its own, such as a disk of its node; it goes with the pod."""
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the operator makes the claim."""
+        return self.size is not None and not self.per_replica
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether all replicas mount one claim, made or named."""
+        return self.claim_name is not None or self.is_made

@@ -20,6 +20,7 @@ from llmfleet.controller.observed import ObjectView, Observed, seconds
 from llmfleet.controller.pods import PodView
 from llmfleet.controller.queue import Key, WorkQueue
 from llmfleet.controller.reconcile import Reconciler
+from llmfleet.engine.methods import NATIVE_FP8, capability_of
 from llmfleet.manifests.drain import WITHDRAWAL_SECONDS
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.ports import Conflict, EngineFacts, ObjectRef, PodRef, Replacement, WatchedObject
@@ -30,8 +31,6 @@ M = TypeVar("M", bound=ApiModel)
 
 QUOTA = "exceeded quota"
 """How the API server words a refusal by a ResourceQuota."""
-FP8_CAPABILITY = 8.9
-"""CUDA compute capability from which attention reads a KV cache of 8-bit floats: Ada, Hopper and later."""
 HUNG_GRACE_SECONDS = WITHDRAWAL_SECONDS + 5
 """Grace of a pod whose engine hangs. Its requests are lost, so the time to drain would only keep its GPUs from the next
 pod; but it must leave the Service before its connections break. Never 0: then the API server forgets the pod while it
@@ -77,11 +76,12 @@ def _read(target: ObjectView, settings: Settings) -> Wish | None:
     except ValidationError:
         return None
     engine, profile = spec.engine, settings.profile(spec.gpu.profile)
+    capability = capability_of(profile.compute_capability) if profile else None
     facts = EngineFacts(
         max_model_len=engine.max_model_len if isinstance(engine.max_model_len, int) else None,
         max_num_seqs=engine.max_num_seqs,
         max_num_batched_tokens=engine.max_num_batched_tokens,
-        fp8_kv_cache=profile is not None and float(profile.compute_capability or 0) >= FP8_CAPABILITY,
+        fp8_kv_cache=capability is not None and capability >= NATIVE_FP8,
         startup_timeout=spec.startup.timeout_seconds,
     )
     return Wish(ScalingConfig.from_spec(spec.scaling) if spec.scaling else None, facts)

@@ -132,8 +132,7 @@ def source_is_available(deployment: LLMDeployment, settings: Settings) -> Proble
             "source."
         )
         return Problem(Reason.MODEL_SOURCE_UNAVAILABLE, words)
-    has_cache = spec.cache.claim_name or (spec.cache.size and not spec.cache.per_replica)
-    if isinstance(model, source.HubModel) and settings.models.hub.offline and not has_cache:
+    if isinstance(model, source.HubModel) and settings.models.hub.offline and not spec.cache.is_shared:
         words = (
             f"The operator's settings say models.hub.offline, so {model.repository} cannot be downloaded: use pvc://, "
             "s3:// or oci:// in spec.model.source, or name a claim that has the model in spec.cache.claimName."
@@ -145,8 +144,7 @@ def source_is_available(deployment: LLMDeployment, settings: Settings) -> Proble
 def cache_is_shareable(deployment: LLMDeployment, _: Settings) -> Problem | None:
     """One claim serves as many replicas as there may be."""
     spec = deployment.spec
-    shared = spec.cache.claim_name or (spec.cache.size and not spec.cache.per_replica)
-    if not shared or spec.cache.access_mode is AccessMode.READ_WRITE_MANY:
+    if not spec.cache.is_shared or spec.cache.access_mode is AccessMode.READ_WRITE_MANY:
         return None
     most = spec.scaling.max_replicas if spec.scaling else spec.replicas
     if most > 1:

@@ -10,7 +10,7 @@ from llmfleet.manifests.volumes import claim_spec
 def render(deployment: LLMDeployment) -> dict[str, Any] | None:
     """The claim of the object; None where it wants none, or names its own."""
     cache, meta = deployment.spec.cache, metadata(deployment)
-    if cache.size is None or cache.per_replica:
+    if not cache.is_made:
         return None
     # The API server writes 1024Gi as 1Ti: the annotation has the size as it was asked for, to be compared.
     own = {"name": cache_claim(deployment.metadata.name), "annotations": {CACHE_SIZE: str(cache.size)}}

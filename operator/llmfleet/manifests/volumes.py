@@ -47,8 +47,8 @@ def _cache(cache: CacheSpec, name: str) -> Pair:
     volume: dict[str, Any] = {"emptyDir": {}}
     if cache.per_replica:
         volume = {"ephemeral": {"volumeClaimTemplate": {"spec": claim_spec(cache)}}}
-    elif claim := cache.claim_name or (cache.size and cache_claim(name)):
-        volume = {"persistentVolumeClaim": {"claimName": claim}}
+    elif cache.is_shared:
+        volume = {"persistentVolumeClaim": {"claimName": cache.claim_name or cache_claim(name)}}
     return {"name": "cache"} | volume, {"name": "cache", "mountPath": CACHE_MOUNT}
 
 
