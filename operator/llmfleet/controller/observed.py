@@ -185,11 +185,6 @@ def owner_of(body: Body) -> str:
     return next((str(r["uid"]) for r in ours if r.get("controller")), "")
 
 
-def seconds(time: str | None) -> float:
-    """RFC 3339 -> Unix time; 0 for none."""
-    return datetime.fromisoformat(time).timestamp() if time else 0.0
-
-
 def rfc3339(time: float) -> str:
     """Unix time -> RFC 3339, UTC, whole seconds, as Kubernetes writes it."""
     return datetime.fromtimestamp(int(time), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -16,10 +16,11 @@ from llmfleet.api.v1alpha1 import PORT, LLMDeploymentSpec
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ConflictError, GoneError
-from llmfleet.controller.observed import ObjectView, Observed, seconds
+from llmfleet.controller.observed import ObjectView, Observed
 from llmfleet.controller.pods import PodView
 from llmfleet.controller.queue import Key, WorkQueue
 from llmfleet.controller.reconcile import Reconciler
+from llmfleet.controller.stages import seconds
 from llmfleet.engine.methods import NATIVE_FP8, capability_of
 from llmfleet.manifests.drain import WITHDRAWAL_SECONDS
 from llmfleet.scaling.config import ScalingConfig
