@@ -118,7 +118,7 @@ def _reason(
     if config.bounded(asked) < target:
         return _stepping(state) if target < fleet.current else _waiting(state, now)
     if fleet.unknown:
-        return Reason.SCALING, f"{counted(len(fleet.unknown))} without metrics counted as idle"
+        return Reason.SCALING, f"{counted(len(fleet.unknown))} without fresh metrics: the unknown counts as no load"
     return Reason.SCALING, ""
 
 
