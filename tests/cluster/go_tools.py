@@ -23,6 +23,8 @@ class Tool:
     """NAME=VALUE pairs for the linker, without which a program would not know its own version."""
     tags: tuple[str, ...] = ()
     """Build tags, to leave out what nobody needs here."""
+    data: str = ""
+    """A folder of the package's module that is kept as well, in the cache folder's `share/NAME`."""
 
     @property
     def folder(self) -> Path:
@@ -51,12 +53,13 @@ def _prometheus(name: str) -> Tool:
     )
 
 
-def _keda(name: str, command: str) -> Tool:
+def _keda(name: str, command: str, *, data: str = "") -> Tool:
     return Tool(
         name=name,
         module="keda",
         package=f"github.com/kedacore/keda/v2/cmd/{command}",
         variables=(f"github.com/kedacore/keda/v2/version.Version={KEDA}",),
+        data=data,
     )
 
 
@@ -101,7 +104,7 @@ MONITORING = (
     ),
 )
 NODE_WITH_MONITORING = (*NODE, *MONITORING)
-NODE_WITH_KEDA = (*NODE_WITH_MONITORING, _keda("keda", "operator"), _keda("keda-adapter", "adapter"))
+NODE_WITH_KEDA = (*NODE_WITH_MONITORING, _keda("keda", "operator", data="config"), _keda("keda-adapter", "adapter"))
 SCALE = (
     *CONTROL_PLANE,
     Tool(name="kwok", module="kwok", package="sigs.k8s.io/kwok/cmd/kwok"),

@@ -10,7 +10,7 @@ from tests import run
 from tests.cluster import build, go_tools, images, packages, processes
 from tests.cluster.go_tools import Tool
 from tests.cluster.packages import Package
-from tests.cluster.paths import binary_folder
+from tests.cluster.paths import binary_folder, data_folder
 
 ABSENT = Package(name="frobnicator", why="frobnicates", proof="no-such-program")
 PRESENT = Package(name="coreutils", why="is everywhere", proof="ls")
@@ -43,9 +43,14 @@ def test_a_program_is_built_again_only_when_its_module_changes(tool: Tool) -> No
     assert not build._fresh(tool)
 
 
-def test_a_program_is_built_again_with_other_tags(tool: Tool) -> None:
+def test_a_program_is_built_again_with_other_tags_or_when_its_data_are_missing(tool: Tool) -> None:
     finish(tool)
     assert not build._fresh(replace(tool, tags=("less",)))
+    with_data = replace(tool, data="config")
+    finish(with_data)
+    assert not build._fresh(with_data)
+    data_folder(tool.name).mkdir(parents=True)
+    assert build._fresh(with_data)
 
 
 def test_a_failed_build_says_why_and_leaves_no_program(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
