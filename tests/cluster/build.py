@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.cluster import packages, processes
 from tests.cluster.go_tools import Tool
-from tests.cluster.paths import binary_folder, cache_folder, exclusive
+from tests.cluster.paths import binary_folder, cache_folder, data_folder, exclusive
 
 _OLDEST_GO = (1, 26)
 _COMPILER_FLAGS = "all=-dwarf=false"  # what a debugger reads is a good part of the work, and the linker drops it anyway
@@ -65,13 +65,25 @@ def _build(tool: Tool, go: Path, env: dict[str, str]) -> None:
         _COMPILER_FLAGS,
         "-ldflags",
         _linker_flags(tool),
+        "-tags",
+        ",".join(tool.tags),
     ]
     processes.run([go, "build", *flags, "-o", unfinished, tool.package], cwd=tool.folder, env=env)
     _stamp(tool).unlink(missing_ok=True)
     unfinished.rename(target)
+    if tool.data:
+        _keep_data(tool, go, env)
     _stamp(tool).parent.mkdir(exist_ok=True)
     _stamp(tool).write_text(_digest(tool))
     print(f"{time.monotonic() - began:.0f} s, {target.stat().st_size >> 20} MiB", flush=True)
+
+
+def _keep_data(tool: Tool, go: Path, env: dict[str, str]) -> None:
+    """Copy what the module has beside its sources, such as manifests: the sources are removed after the build."""
+    module = processes.run([go, "list", "-f", "{{.Module.Dir}}", tool.package], cwd=tool.folder, env=env).strip()
+    kept = data_folder(tool.name)
+    shutil.rmtree(kept, ignore_errors=True)
+    shutil.copytree(Path(module) / tool.data, kept)
 
 
 def _linker_flags(tool: Tool) -> str:
@@ -81,7 +93,8 @@ def _linker_flags(tool: Tool) -> str:
 
 def _fresh(tool: Tool) -> bool:
     stamp = _stamp(tool)
-    return (binary_folder() / tool.name).exists() and stamp.exists() and stamp.read_text() == _digest(tool)
+    kept = [binary_folder() / tool.name, *([data_folder(tool.name)] if tool.data else [])]
+    return all(path.exists() for path in kept) and stamp.exists() and stamp.read_text() == _digest(tool)
 
 
 def _stamp(tool: Tool) -> Path:
@@ -90,7 +103,8 @@ def _stamp(tool: Tool) -> Path:
 
 def _digest(tool: Tool) -> str:
     """Hash of everything that decides what comes out."""
-    digest = hashlib.sha256(f"{tool.package}\0{_linker_flags(tool)}".encode())
+    words = (tool.package, _linker_flags(tool), *tool.tags, *filter(None, [tool.data]))
+    digest = hashlib.sha256("\0".join(words).encode())
     for path in sorted(tool.folder.iterdir()):
         if path.suffix in {".mod", ".sum", ".go"}:
             digest.update(path.read_bytes())

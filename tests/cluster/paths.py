@@ -20,6 +20,11 @@ def binary_folder() -> Path:
     return cache_folder() / "bin"
 
 
+def data_folder(name: str) -> Path:
+    """What the module of a built program has beside its sources."""
+    return cache_folder() / "share" / name
+
+
 def binary(name: str) -> Path:
     """A built binary.
 
