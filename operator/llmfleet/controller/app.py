@@ -24,10 +24,10 @@ from llmfleet.api.settings import Settings
 from llmfleet.controller import handlers, metrics, probes
 from llmfleet.controller.apply import Applier
 from llmfleet.controller.cache import Cache
+from llmfleet.controller.chronicle import Chronicle
 from llmfleet.controller.cluster import Api, Cluster, connect
 from llmfleet.controller.errors import TransientError
 from llmfleet.controller.fleet_metrics import FleetCollector
-from llmfleet.controller.held import HeldTime
 from llmfleet.controller.informer import Informer
 from llmfleet.controller.leader import Leader
 from llmfleet.controller.occupancy import Occupancy
@@ -91,7 +91,6 @@ class App:
             failed_starts=FailedStarts(since=time.time(), counter=metrics.START_FAILURES),
             restarts=Restarts(since=time.time(), counter=metrics.RESTARTS),
         )
-        self.held = HeldTime(self.cache, metrics.HELD_SECONDS, self.leader.may_write, SystemClock())
         self._stop = asyncio.Event()
         self._kopf_stop = asyncio.Event()
 
@@ -121,7 +120,7 @@ class App:
             asyncio.create_task(self._reconcile(), name="reconcile"),
             asyncio.create_task(resync.run(), name="resync"),
             asyncio.create_task(self._scale(), name="autoscaler"),
-            asyncio.create_task(self.held.run(), name="held time"),
+            asyncio.create_task(self._chronicle().run(), name="chronicle"),
             *(asyncio.create_task(one.run(), name=f"watch of {one.resource.plural}") for one in self.informers),
         ]
         watching = asyncio.create_task(self._watch(), name="watches")
@@ -203,6 +202,10 @@ class App:
                 is_leader=self.leader.may_write,
                 on_report=Reporter(self.cache, self.reconciler, self.queue),
             ).run()
+
+    def _chronicle(self) -> Chronicle:
+        is_leader, clock = self.leader.may_write, SystemClock()
+        return Chronicle(self.cache, metrics.HELD_SECONDS, metrics.REVERSALS, is_leader=is_leader, clock=clock)
 
     async def _watch(self) -> None:
         ready = asyncio.Event()

@@ -1,6 +1,7 @@
 """The operator's own metrics about itself, each declared once.
 
-Those of objects are in fleet_metrics.py (what the caches hold), held.py, and scaling/metrics.py (what the loop sees).
+Those of objects are in fleet_metrics.py (what the caches hold), in chronicle.py (what the status forgets), and in
+scaling/metrics.py (what the loop sees).
 """
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
@@ -17,6 +18,8 @@ RECONCILE_SECONDS = Histogram(
 )
 QUEUE_DEPTH = Gauge("llmfleet_queue_depth", "Objects that wait for a pass that is due.")
 ERRORS = Counter("llmfleet_errors", "Passes that failed: transient, invalid, bug.", ["kind"])
+for kind in ("transient", "invalid", "bug"):
+    ERRORS.labels(kind)  # from 0, so that a rate sees the first one
 START_FAILURES = Counter(
     "llmfleet_start_failures",
     "Engines that ended before their pod was ever ready, by cause.",
@@ -29,6 +32,11 @@ HELD_SECONDS = Counter(
     "llmfleet_held_seconds",
     "Seconds for which scaling, or a start, was held.",
     ["namespace", "name", "held", "reason"],
+)
+REVERSALS = Counter(
+    "llmfleet_scaling_reversals",
+    "Changes of spec.replicas, by whomever, in the other direction than the one before.",
+    ["namespace", "name"],
 )
 API_WRITES = Counter("llmfleet_api_writes", "Requests to change something in the API server.", ["verb", "resource"])
 WATCH_AGE = Gauge("llmfleet_watch_age_seconds", "Seconds since a watch was heard of last.", ["resource"])
@@ -43,6 +51,7 @@ OWN = (
     START_FAILURES,
     RESTARTS,
     HELD_SECONDS,
+    REVERSALS,
     API_WRITES,
     WATCH_AGE,
 )

@@ -6,8 +6,8 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 
 from llmfleet.controller.cache import Cache
+from llmfleet.controller.chronicle import PERIOD, Chronicle
 from llmfleet.controller.fleet_metrics import FleetCollector
-from llmfleet.controller.held import PERIOD, HeldTime
 from tests.unit.controller.bodies import counts, llm_body, running
 from tests.unit.scaling.world import START, VirtualClock
 
@@ -101,9 +101,11 @@ def test_a_held_start(until: float, is_held: float) -> None:
     assert page(cache)["llmfleet_start_held"] == {("team", "qwen"): is_held}
 
 
-def held_time(cache: Cache, registry: CollectorRegistry, *, leads: bool = True) -> HeldTime:
-    counter = Counter("held_seconds", "Held.", ["namespace", "name", "held", "reason"], registry=registry)
-    return HeldTime(cache, counter, lambda: leads, VirtualClock())
+def chronicle(cache: Cache, registry: CollectorRegistry, *, leads: bool = True) -> Chronicle:
+    labels = ["namespace", "name", "held", "reason"]
+    held = Counter("held_seconds", "Held.", labels, registry=registry)
+    reversals = Counter("reversals", "Turns.", labels[:2], registry=registry)
+    return Chronicle(cache, held, reversals, is_leader=lambda: leads, clock=VirtualClock())
 
 
 def seconds(registry: CollectorRegistry, held: str, reason: str) -> float | None:
@@ -124,9 +126,9 @@ def seconds(registry: CollectorRegistry, held: str, reason: str) -> float | None
 def test_the_time_for_which_scaling_is_held(status: str, reason: str, counted: float | None) -> None:
     cache, registry = Cache(), CollectorRegistry()
     cache.objects.put(llm_body(status={"conditions": [condition("ScalingActive", status, reason)]}))
-    held = held_time(cache, registry)
-    held.count(PERIOD)
-    held.count(PERIOD)
+    told = chronicle(cache, registry)
+    told.look(PERIOD)
+    told.look(PERIOD)
     assert seconds(registry, "scaling", reason) == counted
 
 
@@ -134,16 +136,44 @@ def test_the_time_for_which_a_start_is_held_and_its_end() -> None:
     """A deleted object leaves nothing."""
     cache, registry = Cache(), CollectorRegistry()
     with_deployment(cache, hold_until=START + 100)
-    held = held_time(cache, registry)
-    held.count(7)
+    told = chronicle(cache, registry)
+    told.look(7)
     assert seconds(registry, "start", "DoesNotFitMemory") == 7
     cache.objects.remove(llm_body())
-    held.count(7)
+    told.look(7)
     assert seconds(registry, "start", "DoesNotFitMemory") is None
 
 
 def test_another_leader_counts() -> None:
     cache, registry = Cache(), CollectorRegistry()
     with_deployment(cache, hold_until=START + 100)
-    held_time(cache, registry, leads=False).count(7)
+    chronicle(cache, registry, leads=False).look(7)
     assert seconds(registry, "start", "DoesNotFitMemory") is None
+
+
+def turns(registry: CollectorRegistry) -> float | None:
+    return registry.get_sample_value("reversals_total", {"namespace": "team", "name": "qwen"})
+
+
+@pytest.mark.parametrize(
+    ("replicas", "counted"),
+    [
+        ((1, 2, 3, 4), 0),
+        ((4, 4, 2, 1), 0),
+        ((1, 3, 5, 3, 1), 1),
+        ((1, 3, 3, 1, 3, 1), 3),
+    ],
+)
+def test_replicas_that_turn_about(replicas: tuple[int, ...], counted: int) -> None:
+    """From zero on; a rise and a fall is one turn, however many steps it has. A deleted object leaves nothing."""
+    cache, registry = Cache(), CollectorRegistry()
+    told = chronicle(cache, registry)
+    for version, number in enumerate(replicas, start=1):
+        body = llm_body(replicas=number)
+        body["metadata"]["resourceVersion"] = str(version)
+        cache.objects.put(body)
+        told.look(PERIOD)
+    assert turns(registry) == counted
+    cache.objects.remove(body)
+    told.look(PERIOD)
+    assert turns(registry) is None
