@@ -3,10 +3,13 @@
 import itertools
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from tests.chart.chart import CHART
 from tests.chart.observability import check_expressions, unknown
@@ -119,3 +122,29 @@ def test_engines_of_both_names_are_seen() -> None:
 def test_the_fleet_rests_on_the_operator_alone() -> None:
     """So it works before anybody scrapes the engines."""
     assert [query for query in queries("fleet") if "vllm:" in query] == []
+
+
+@DASHBOARDS
+def test_grafanas_own_model_takes_every_field(name: str) -> None:
+    """Nothing is lost on the way through it but what Grafana's editor alone reads."""
+    understood = json.loads(JSONEncoder().encode(Dashboard.from_json(FILES[name])))
+    lost = set(differences(FILES[name], understood))
+    assert lost == {f".templating.list[{number}].definition" for number in (1, 2)}
+
+
+def differences(given: Any, understood: Any, path: str = "") -> Iterator[str]:
+    """Where something of the one is not in the other."""
+    if isinstance(given, dict):
+        for key, value in given.items():
+            if isinstance(understood, dict) and key in understood:
+                yield from differences(value, understood[key], f"{path}.{key}")
+            else:
+                yield f"{path}.{key}"
+    elif isinstance(given, list):
+        if not isinstance(understood, list) or len(given) != len(understood):
+            yield path
+            return
+        for number, pair in enumerate(zip(given, understood, strict=True)):
+            yield from differences(*pair, f"{path}[{number}]")
+    elif given != understood:
+        yield path
