@@ -1,7 +1,8 @@
 """Writes what the chart holds in copy, and the GPU profiles that `llmfleet plan` copies from it.
 
-In copy: the CRD, values.schema.json and the table of values in README.md. Sources are the API models (llmfleet.api) and
-the comments of values.yaml. `make generate` runs this file; a test says when a copy is stale.
+In copy: the CRD, values.schema.json, the table of values in README.md and the dashboards. Sources are the API models
+(llmfleet.api), the comments of values.yaml and charts/dashboards. `make generate` runs this file; a test says when a
+copy is stale.
 """
 # ruff: noqa: INP001 - a script beside the chart, no package
 
@@ -14,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from charts import dashboards
 from llmfleet.api import crd
 from llmfleet.api.settings import Settings
 
@@ -185,6 +187,7 @@ def files() -> dict[Path, str]:
         CHART / "templates" / "crds" / "llmdeployments.yaml": crd_template(),
         CHART / "values.schema.json": values_schema(text),
         CHART / "README.md": readme((CHART / "README.md").read_text(), text),
+        **{CHART / "files" / "dashboards" / name: text for name, text in dashboards.files().items()},
         PACKAGE / "commands" / "gpu-profiles.json": profiles(text),
     }
 

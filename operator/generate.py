@@ -1,4 +1,4 @@
-"""Writes what is derived from the API models: the CRD and the tables of reasons in operator/README.md.
+"""Writes what is derived from the sources: the CRD, and the tables of reasons and metrics in operator/README.md.
 
 `make generate` runs this file; a test says when a copy is stale.
 """
@@ -7,8 +7,12 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
 from llmfleet.api import crd
 from llmfleet.api.conditions import ADVICE, SENTENCES
+from llmfleet.controller import fleet_metrics, metrics
+from llmfleet.scaling.metrics import ScalingMetrics
 
 ROOT = Path(__file__).parents[1]
 TABLES: dict[str, tuple[str, Mapping[StrEnum, str]]] = {
@@ -21,11 +25,32 @@ TABLES: dict[str, tuple[str, Mapping[StrEnum, str]]] = {
 def readme(current: str) -> str:
     """The text with each table written anew between its two marks."""
     for name, (head, sentences) in TABLES.items():
-        begin, end = f"<!-- {name}: begin (made by `make generate`) -->\n", f"<!-- {name}: end -->"
-        before, rest = current.split(begin)
         rows = "".join(f"| {reason.value} | {sentence} |\n" for reason, sentence in sentences.items())
-        current = f"{before}{begin}\n| reason | {head} |\n|---|---|\n{rows}\n{end}{rest.split(end)[1]}"
-    return current
+        current = _between(current, name, f"| reason | {head} |\n|---|---|\n{rows}")
+    rows = "".join(f"| {_signature(name, labels)} | {kind} | {text} |\n" for name, kind, labels, text in series())
+    return _between(current, "metrics", f"| metric | type | meaning |\n|---|---|---|\n{rows}")
+
+
+def series() -> list[tuple[str, str, tuple[str, ...], str]]:
+    """Every family of the operator's page, as scraped: name, type, labels, what it says."""
+    declared = [*metrics.OWN, *ScalingMetrics(CollectorRegistry()).all]
+    families = [(one.describe()[0], one._labelnames) for one in declared]  # noqa: SLF001 - public nowhere
+    families += [(one.family(), ("namespace", "name", *one.labels)) for one in fleet_metrics.SERIES]
+    return [
+        (one.name + ("_total" if one.type == "counter" else ""), one.type, tuple(labels), one.documentation)
+        for one, labels in families
+    ]
+
+
+def _signature(name: str, labels: tuple[str, ...]) -> str:
+    return f"`{name}{{{','.join(labels)}}}`" if labels else f"`{name}`"
+
+
+def _between(current: str, name: str, table: str) -> str:
+    """The text with a table in place of what stands between the two marks of that name."""
+    begin, end = f"<!-- {name}: begin (made by `make generate`) -->\n", f"<!-- {name}: end -->"
+    before, rest = current.split(begin)
+    return f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}"
 
 
 def files() -> dict[Path, str]:

@@ -6,12 +6,12 @@ import pytest
 import yaml
 
 from llmfleet.api.settings import Settings
-from tests.chart.chart import CHART, HelmError, one, rendered
+from tests.chart.chart import CHART, HelmError, manifests, rendered
 from tests.chart.test_rendering import CASES, values
 
 
 def settings(chart_values: dict[str, Any]) -> Settings:
-    config_map = one(chart_values, "ConfigMap")
+    (config_map,) = (m for m in manifests(chart_values) if m["metadata"]["name"] == "llmfleet-settings")
     return Settings.parse(yaml.safe_load(config_map["data"]["settings.yaml"]))
 
 

@@ -71,7 +71,7 @@ class GpuProfile(SettingsModel):
     tolerations: list[Toleration] = []
     """Tolerations of the engine pods."""
     price_per_hour: Annotated[float, Field(ge=0)] | None = None
-    """Price of one GPU for one hour, in the reader's currency."""
+    """Price of one GPU for one hour, in US dollars; absent: nothing is said of cost."""
     resources: ResourcesSpec = ResourcesSpec()
     """CPU, memory and disk of the engine container where the object states none; of the pod, not of each GPU."""
 

@@ -24,8 +24,10 @@ from llmfleet.api.settings import Settings
 from llmfleet.controller import handlers, metrics, probes
 from llmfleet.controller.apply import Applier
 from llmfleet.controller.cache import Cache
+from llmfleet.controller.chronicle import Chronicle
 from llmfleet.controller.cluster import Api, Cluster, connect
 from llmfleet.controller.errors import TransientError
+from llmfleet.controller.fleet_metrics import FleetCollector
 from llmfleet.controller.informer import Informer
 from llmfleet.controller.leader import Leader
 from llmfleet.controller.occupancy import Occupancy
@@ -36,7 +38,7 @@ from llmfleet.controller.resources import LLMS, WATCHED_CHILDREN, Resource
 from llmfleet.controller.resync import Resync
 from llmfleet.controller.scaling_bridge import CachedDirectory, ClusterActuator, Reporter
 from llmfleet.controller.settled import Settled
-from llmfleet.controller.startups import FailedStarts, Startups
+from llmfleet.controller.startups import FailedStarts, Restarts, Startups
 from llmfleet.controller.watches import Watches
 from llmfleet.manifests.names import DEPLOYMENT_LABEL
 from llmfleet.scaling.clock import SystemClock
@@ -87,6 +89,7 @@ class App:
             startups=Startups(since=time.time()),
             settled=Settled(patience=settings.scaling.stale_after_seconds + settings.scaling.decision_period_seconds),
             failed_starts=FailedStarts(since=time.time(), counter=metrics.START_FAILURES),
+            restarts=Restarts(since=time.time(), counter=metrics.RESTARTS),
         )
         self._stop = asyncio.Event()
         self._kopf_stop = asyncio.Event()
@@ -98,7 +101,7 @@ class App:
             The exit code: 0 after a signal, else 1.
         """
         metrics.BUILD_INFO.labels(__version__).set(1)
-        REGISTRY.register(metrics.FleetCollector(self.cache, is_leader=self.leader.may_write))
+        REGISTRY.register(FleetCollector(self.cache, is_leader=self.leader.may_write, wall=time.time))
         runner = await probes.serve(self.health, port=self.options.port)
         try:
             self._listen_to_signals()
@@ -117,6 +120,7 @@ class App:
             asyncio.create_task(self._reconcile(), name="reconcile"),
             asyncio.create_task(resync.run(), name="resync"),
             asyncio.create_task(self._scale(), name="autoscaler"),
+            asyncio.create_task(self._chronicle().run(), name="chronicle"),
             *(asyncio.create_task(one.run(), name=f"watch of {one.resource.plural}") for one in self.informers),
         ]
         watching = asyncio.create_task(self._watch(), name="watches")
@@ -198,6 +202,10 @@ class App:
                 is_leader=self.leader.may_write,
                 on_report=Reporter(self.cache, self.reconciler, self.queue),
             ).run()
+
+    def _chronicle(self) -> Chronicle:
+        is_leader, clock = self.leader.may_write, SystemClock()
+        return Chronicle(self.cache, metrics.HELD_SECONDS, metrics.REVERSALS, is_leader=is_leader, clock=clock)
 
     async def _watch(self) -> None:
         ready = asyncio.Event()

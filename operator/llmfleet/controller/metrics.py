@@ -1,13 +1,10 @@
-"""The operator's own metrics, each declared once (those of scaling are in scaling/metrics.py)."""
+"""The operator's own metrics about itself, each declared once.
 
-import time
-from collections.abc import Callable, Iterable
+Those of objects are in fleet_metrics.py (what the caches hold), in chronicle.py (what the status forgets), and in
+scaling/metrics.py (what the loop sees).
+"""
 
-from prometheus_client import Counter, Gauge, Histogram, Metric, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
-
-from llmfleet.controller.cache import Cache
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 disable_created_metrics()  # a second series for each counter, that nobody reads
 
@@ -21,57 +18,41 @@ RECONCILE_SECONDS = Histogram(
 )
 QUEUE_DEPTH = Gauge("llmfleet_queue_depth", "Objects that wait for a pass that is due.")
 ERRORS = Counter("llmfleet_errors", "Passes that failed: transient, invalid, bug.", ["kind"])
+for kind in ("transient", "invalid", "bug"):
+    ERRORS.labels(kind)  # from 0, so that a rate sees the first one
 START_FAILURES = Counter(
     "llmfleet_start_failures",
     "Engines that ended before their pod was ever ready, by cause.",
     ["namespace", "name", "reason"],
 )
+RESTARTS = Counter(
+    "llmfleet_engine_restarts", "Engine containers that the kubelet started again.", ["namespace", "name"]
+)
+HELD_SECONDS = Counter(
+    "llmfleet_held_seconds",
+    "Seconds for which scaling, or a start, was held.",
+    ["namespace", "name", "held", "reason"],
+)
+REVERSALS = Counter(
+    "llmfleet_scaling_reversals",
+    "Changes of spec.replicas, by whomever, in the other direction than the one before.",
+    ["namespace", "name"],
+)
 API_WRITES = Counter("llmfleet_api_writes", "Requests to change something in the API server.", ["verb", "resource"])
 WATCH_AGE = Gauge("llmfleet_watch_age_seconds", "Seconds since a watch was heard of last.", ["resource"])
 
-
-class FleetCollector(Collector):
-    """Replicas of every LLMDeployment and held starts, read from the cache when they are asked for: nothing to keep.
-
-    Of the leader alone, so that a sum over the operator's pods counts each object once.
-    """
-
-    def __init__(self, cache: Cache, *, is_leader: Callable[[], bool]) -> None:
-        self._cache = cache
-        self._is_leader = is_leader
-
-    def collect(self) -> Iterable[Metric]:
-        """All series."""
-        family = GaugeMetricFamily(
-            "llmfleet_replicas",
-            "Replicas of an LLMDeployment: wanted by its Deployment, existing, ready.",
-            labels=["namespace", "name", "state"],
-        )
-        held = GaugeMetricFamily(
-            "llmfleet_start_held",
-            "1 while the start of an LLMDeployment that failed alike again and again waits for its next try.",
-            labels=["namespace", "name"],
-        )
-        known = list(self._cache.deployments.items.items()) if self._is_leader() else []
-        now = time.time()
-        for (namespace, name), deployments in known:
-            for live in deployments.values():
-                for state, value in (("wanted", live.wanted), ("current", live.current), ("ready", live.ready)):
-                    family.add_metric([namespace, name, state], value)
-                held.add_metric([namespace, name], live.hold is not None and live.hold.is_pausing(now))
-        yield from (family, held, self._planned())
-
-    def _planned(self) -> Metric:
-        """KV caches, from the stored statuses."""
-        family = GaugeMetricFamily(
-            "llmfleet_kv_cache_tokens",
-            "Tokens that the KV cache of one replica holds: as planned, and as measured.",
-            labels=["namespace", "name", "source"],
-        )
-        for namespace, name in list(self._cache.objects.items) if self._is_leader() else []:
-            target = self._cache.objects.newest((namespace, name))
-            plan = target.status.get("plan") or {} if target else {}
-            for source, key in (("planned", "kvCacheTokens"), ("measured", "measuredKvCacheTokens")):
-                if isinstance(tokens := plan.get(key), int):
-                    family.add_metric([namespace, name, source], tokens)
-        return family
+OWN = (
+    BUILD_INFO,
+    LEADER,
+    RECONCILES,
+    RECONCILE_SECONDS,
+    QUEUE_DEPTH,
+    ERRORS,
+    START_FAILURES,
+    RESTARTS,
+    HELD_SECONDS,
+    REVERSALS,
+    API_WRITES,
+    WATCH_AGE,
+)
+"""All of them, for the table in operator/README.md."""

@@ -22,7 +22,7 @@ from llmfleet.controller.queue import Key
 from llmfleet.controller.recorder import Recorder
 from llmfleet.controller.settings import explain
 from llmfleet.controller.settled import Settled
-from llmfleet.controller.startups import FailedStarts, Startups
+from llmfleet.controller.startups import FailedStarts, Restarts, Startups
 from llmfleet.controller.status import Findings
 from llmfleet.engine import version as versions
 from llmfleet.engine.checks import check
@@ -71,6 +71,7 @@ class Reconciler:
     startups: Startups
     settled: Settled
     failed_starts: FailedStarts
+    restarts: Restarts
     reports: dict[Key, Report] = field(default_factory=dict)
     """What the scaling loop said last; it writes here."""
     visited: set[Key] = field(default_factory=set)
@@ -106,6 +107,7 @@ class Reconciler:
             return None
         self.visited.add(key)
         self.failed_starts.note(key, observed.pods)
+        self.restarts.note(key, observed.pods)
         # 2. desired: what cannot be read or is known to fail is not applied; what ran before still runs
         rest = self.settled.note(key, observed, now=time.monotonic())
         known = self._read(key, observed.target, told=self._told(key) if rest == 0 else "")
@@ -197,6 +199,7 @@ class Reconciler:
         self.startups.forget(key)
         self.settled.forget(key)
         self.failed_starts.forget(key)
+        self.restarts.forget(key)
 
     @staticmethod
     def _count(kind: str) -> None:

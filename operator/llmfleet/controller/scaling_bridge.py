@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from llmfleet.api.base import ApiModel
 from llmfleet.api.conditions import Reason
-from llmfleet.api.settings import Settings
+from llmfleet.api.settings import GpuProfile, Settings
 from llmfleet.api.status import Recommendation, ReplacementRecord, ScalingStatus
-from llmfleet.api.v1alpha1 import PORT, LLMDeploymentSpec
+from llmfleet.api.v1alpha1 import PORT, GpuSpec, LLMDeploymentSpec
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ConflictError, GoneError
@@ -24,7 +24,7 @@ from llmfleet.controller.stages import seconds
 from llmfleet.engine.methods import NATIVE_FP8, capability_of
 from llmfleet.manifests.drain import WITHDRAWAL_SECONDS
 from llmfleet.scaling.config import ScalingConfig
-from llmfleet.scaling.ports import Conflict, EngineFacts, ObjectRef, PodRef, Replacement, WatchedObject
+from llmfleet.scaling.ports import Conflict, EngineFacts, Hardware, ObjectRef, PodRef, Replacement, WatchedObject
 from llmfleet.scaling.report import Report
 from llmfleet.scaling.state import Change
 
@@ -43,6 +43,7 @@ class Wish(NamedTuple):
 
     config: ScalingConfig | None
     facts: EngineFacts
+    hardware: Hardware
 
 
 @dataclass
@@ -85,7 +86,19 @@ def _read(target: ObjectView, settings: Settings) -> Wish | None:
         fp8_kv_cache=capability is not None and capability >= NATIVE_FP8,
         startup_timeout=spec.startup.timeout_seconds,
     )
-    return Wish(ScalingConfig.from_spec(spec.scaling) if spec.scaling else None, facts)
+    return Wish(ScalingConfig.from_spec(spec.scaling) if spec.scaling else None, facts, _hardware(spec.gpu, profile))
+
+
+def _hardware(gpu: GpuSpec, profile: GpuProfile | None) -> Hardware:
+    """A profile's price is of one device; one without devices has the price of a replica's place."""
+    if profile is None:
+        return Hardware()
+    price = profile.price_per_hour
+    return Hardware(
+        profile=profile.name,
+        gpus=gpu.count if profile.resource_name else 0,
+        price_per_hour=None if price is None else price * (gpu.count if profile.resource_name else 1),
+    )
 
 
 def _watched(observed: Observed, wish: Wish) -> WatchedObject:
@@ -94,6 +107,7 @@ def _watched(observed: Observed, wish: Wish) -> WatchedObject:
         ref=ObjectRef(target.namespace, target.name, target.uid),
         config=wish.config,
         facts=replace(wish.facts, inputs=observed.deployment.inputs_hash if observed.deployment else ""),
+        hardware=wish.hardware,
         replicas=target.spec.get("replicas", 1),
         resource_version=str(target.version),
         pods=tuple(_pod(pod) for pod in observed.pods if not pod.finished),

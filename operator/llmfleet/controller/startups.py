@@ -82,3 +82,29 @@ class FailedStarts:
         self._seen.pop(key, None)
         for reason in self._reasons.pop(key, set()):
             self.counter.remove(*key, reason)
+
+
+@dataclass
+class Restarts:
+    """Engine containers that the kubelet started again, told to a counter as they are seen."""
+
+    since: float
+    """Unix time at which this process began to look: what earlier pods went through was counted by the one before."""
+    counter: Counter
+    """Labels: namespace, name."""
+    _seen: dict[Key, dict[str, int]] = field(default_factory=dict)
+    """uid of the pod -> restarts."""
+
+    def note(self, key: Key, pods: Iterable[PodView]) -> None:
+        """Count the restarts since the last look. The series begins with the first look, so that a rate sees each."""
+        counted, before, now = self.counter.labels(*key), self._seen.get(key, {}), {}
+        for pod in pods:
+            old = before.get(pod.uid, 0 if pod.created_at >= self.since else pod.restarts)
+            now[pod.uid] = max(old, pod.restarts)
+            counted.inc(now[pod.uid] - old)
+        self._seen[key] = now
+
+    def forget(self, key: Key) -> None:
+        """The object is gone, and its series with it."""
+        if self._seen.pop(key, None) is not None:
+            self.counter.remove(*key)

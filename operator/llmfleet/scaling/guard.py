@@ -71,7 +71,7 @@ class HangGuard:
         if choice.patient is not None and not known.deleting:
             self._start(tasks, watched, choice.patient, known)
         known.told = tuple(_stays(one, choice.obstacle) for one in ward.hung if one.pod.uid != known.deleting)
-        self.metrics.hung.labels(watched.ref.namespace, watched.ref.name).set(len(ward.hung))
+        self.metrics.watched(watched.ref, hung=len(ward.hung))
 
     def _ward(self, watched: WatchedObject, fleet: Fleet, known: HangMemory) -> Ward:
         """The replicas as they are now; what is thought of them is brought up to date on the way."""
@@ -127,6 +127,7 @@ class HangGuard:
             known.deleting = ""
             if is_done:
                 known.past = (record, *known.past)[:REMEMBERED]
+                self.metrics.replaced.labels(ref.namespace, ref.name).inc()
                 known.deleted.add(pod.uid)
                 _log.warning("%s/%s: %s", ref.namespace, ref.name, record.message)
             else:

@@ -152,7 +152,7 @@ class ScalingLoop:
         memory, now = self._memory(watched), self.clock.monotonic()
         fleet = memory.fleet(watched, now=now, stale_after=self.settings.stale_after_seconds)
         self.guard.watch(tasks, watched, fleet, memory.hangs)
-        self.metrics.seen(watched.ref, fleet.totals)
+        self.metrics.seen(watched, fleet.totals)
         memory.engine_version = memory.version(watched.pods) or memory.engine_version
         memory.kv_cache_tokens = capacity(memory.kv_cache_tokens, fleet.totals.kv_cache_tokens)
         if watched.config is None:
@@ -174,10 +174,9 @@ class ScalingLoop:
     ) -> Decision:
         now = self.clock.monotonic()
         decision, memory.state = decide(config, fleet, memory.state, now)
-        holding = sum(not pod.unschedulable for pod in watched.pods)
         elapsed = now - memory.decided_at if memory.decided_at is not None else 0.0
         memory.decided_at = now
-        self.metrics.decided(watched.ref, decision, pod_seconds=holding * elapsed)
+        self.metrics.decided(watched.ref, decision, pod_seconds=watched.holding * elapsed)
         if decision.write:
             memory.writing = True
             tasks.create_task(self._write(watched, fleet, decision, memory))

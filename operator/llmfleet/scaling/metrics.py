@@ -1,4 +1,4 @@
-"""The operator's own metrics about scaling. Series of an object go with the object."""
+"""The operator's own metrics about scaling. Series of an object go with the object; what is unknown has none."""
 
 from collections.abc import Iterable
 
@@ -7,13 +7,14 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from llmfleet.api.conditions import Reason
 from llmfleet.scaling.fleet import Totals
 from llmfleet.scaling.policy import Decision
-from llmfleet.scaling.ports import ObjectRef
+from llmfleet.scaling.ports import ObjectRef, WatchedObject
 
 HELD = frozenset(
     {Reason.HELD_MISSING_METRICS, Reason.HELD_STALE, Reason.HELD_AFTER_RESTART, Reason.REPLICAS_OWNED_ELSEWHERE}
 )
 """Reasons under which replicas do not follow the load."""
 _OBJECT = ("namespace", "name")
+_TO_MILLIONS_PER_HOUR = 3600 / 1e6
 
 
 class ScalingMetrics:
@@ -29,12 +30,25 @@ class ScalingMetrics:
         self.kv_usage = gauge("llmfleet_kv_cache_usage_ratio", "Mean KV-cache usage of the replicas, 0..1.")
         self.running = gauge("llmfleet_requests_running", "Requests in execution, all replicas together.")
         self.waiting = gauge("llmfleet_requests_waiting", "Requests in the queues, all replicas together.")
+        self.tokens = gauge(
+            "llmfleet_tokens_per_second",
+            "Tokens of the last minute, all replicas together: prompt (those from the prefix cache too), generation.",
+            "kind",
+        )
+        self.gpus = gauge("llmfleet_gpus", "GPUs of pods that hold a place: serving, starting or draining.", "profile")
+        self.cost = gauge("llmfleet_cost_usd_per_hour", "Price of the pods that hold a place, by their profile.")
+        self.cost_of_tokens = gauge(
+            "llmfleet_cost_usd_per_million_tokens",
+            "That price over the prompt and generation tokens of the last minute; none without traffic.",
+        )
+        self.asked = gauge("llmfleet_scaling_asked_replicas", "Replicas that the load asks for, before the bounds.")
         self.held = gauge("llmfleet_scaling_held", "1 while replicas do not follow the load; the status says why.")
         self.decisions = counter("llmfleet_scaling_decisions_total", "Decisions of the autoscaler.", "reason")
         self.scrapes = counter("llmfleet_scrapes_total", "Looks at engines' metrics.", "result")
         self.replica_seconds = counter("llmfleet_replica_seconds_total", "Seconds times pods that hold a place.")
         self.hung = gauge("llmfleet_hung_replicas", "Replicas whose engine hangs and that are still there.")
         self.hangs = counter("llmfleet_hung_engines_total", "Engines that were found to hang.")
+        self.replaced = counter("llmfleet_hung_engines_replaced_total", "Pods that were deleted because of that.")
         self.recommendations = gauge(
             "llmfleet_recommendation", "1 for each change of the spec that is recommended.", "reason"
         )
@@ -47,22 +61,44 @@ class ScalingMetrics:
             ("stage",),
             registry=registry,
         )
-        self._per_object = (self.kv_usage, self.running, self.waiting, self.held, self.hung, self.recommendations)
-        self._counted = (self.decisions, self.scrapes, self.replica_seconds, self.hangs)
 
-    def seen(self, ref: ObjectRef, totals: Totals) -> None:
-        """Show what the engines say; unknown signals are absent and not 0."""
+    @property
+    def per_object(self) -> tuple[Gauge | Counter, ...]:
+        """What goes with its object."""
+        return tuple(metric for metric in self.all if metric not in {self.errors, self.overruns})
+
+    @property
+    def all(self) -> tuple[Gauge | Counter, ...]:
+        """Every family, in the order of the table in operator/README.md."""
+        return tuple(vars(self).values())
+
+    def seen(self, watched: WatchedObject, totals: Totals) -> None:
+        """Show what the engines say, and what they cost."""
+        labels = (watched.ref.namespace, watched.ref.name)
+        _show(self.kv_usage, labels, totals.kv_mean)
+        _show(self.running, labels, totals.running)
+        _show(self.waiting, labels, totals.waiting)
+        _show(self.tokens, (*labels, "prompt"), totals.prompt_tokens_per_second)
+        _show(self.tokens, (*labels, "generation"), totals.generation_tokens_per_second)
+        hardware, price = watched.hardware, watched.hardware.price_per_hour
+        self.gpus.remove_by_labels({"namespace": labels[0], "name": labels[1]})  # the profile may be another one now
+        if hardware.profile:
+            self.gpus.labels(*labels, hardware.profile).set(hardware.gpus * watched.holding)
+        cost = None if price is None else price * watched.holding
+        _show(self.cost, labels, cost)
+        _show(self.cost_of_tokens, labels, cost_per_million_tokens(cost, totals))
+
+    def watched(self, ref: ObjectRef, *, hung: int) -> None:
+        """Show how many replicas hang. The counters begin with the first look, so that a rate sees the first hang."""
         labels = (ref.namespace, ref.name)
-        signals = ((self.kv_usage, totals.kv_mean), (self.running, totals.running), (self.waiting, totals.waiting))
-        for gauge, value in signals:
-            if value is None:
-                gauge.remove(*labels)
-            else:
-                gauge.labels(*labels).set(value)
+        self.hung.labels(*labels).set(hung)
+        self.hangs.labels(*labels)
+        self.replaced.labels(*labels)
 
     def decided(self, ref: ObjectRef, decision: Decision, *, pod_seconds: float) -> None:
         """Show a decision."""
         labels = (ref.namespace, ref.name)
+        _show(self.asked, labels, max((term.replicas for term in decision.terms), default=None))
         self.held.labels(*labels).set(decision.reason in HELD)
         self.decisions.labels(*labels, decision.reason.value).inc()
         self.replica_seconds.labels(*labels).inc(pod_seconds)
@@ -80,5 +116,26 @@ class ScalingMetrics:
     def forget(self, ref: ObjectRef) -> None:
         """Remove every series of an object that is gone."""
         labels = {"namespace": ref.namespace, "name": ref.name}
-        for metric in (*self._per_object, *self._counted):
+        for metric in self.per_object:
             metric.remove_by_labels(labels)
+
+
+def cost_per_million_tokens(cost_per_hour: float | None, totals: Totals) -> float | None:
+    """US dollars for a million tokens at the present rate.
+
+    All pods that hold a place are paid for, whatever they do, so a half-empty fleet is dear; prompt and generation
+    tokens count alike. None where the price is unknown, nothing is served, or a replica's rate is not known: the sum
+    would then be too small, and the figure too high.
+    """
+    prompt, generation = totals.prompt_tokens_per_second, totals.generation_tokens_per_second
+    if cost_per_hour is None or totals.observed < totals.ready or prompt is None or generation is None:
+        return None
+    millions_per_hour = (prompt + generation) * _TO_MILLIONS_PER_HOUR
+    return cost_per_hour / millions_per_hour if millions_per_hour else None
+
+
+def _show(gauge: Gauge, labels: tuple[str, ...], value: float | None) -> None:
+    if value is None:
+        gauge.remove(*labels)
+    else:
+        gauge.labels(*labels).set(value)

@@ -61,6 +61,18 @@ class EngineFacts:
     """Seconds within which a new replica should be ready."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardware:
+    """What one replica takes."""
+
+    profile: str = ""
+    """Name of the GPU profile; empty where the settings have none of that name."""
+    gpus: int = 0
+    """Devices; 0 for a profile without any."""
+    price_per_hour: float | None = None
+    """US dollars; None where the profile has no price."""
+
+
 @dataclass(frozen=True, slots=True)
 class Replacement:
     """A pod that was deleted because its engine hung."""
@@ -79,6 +91,7 @@ class WatchedObject:
     config: ScalingConfig | None
     """None where replicas are nobody's but the user's: the engines are watched, and nothing is scaled."""
     facts: EngineFacts = EngineFacts()
+    hardware: Hardware = Hardware()
     replicas: int
     """spec.replicas as it stands."""
     resource_version: str
@@ -94,6 +107,11 @@ class WatchedObject:
     """What status.replacements says; read once too."""
     recommended: tuple[Recommendation, ...] = ()
     """What status.recommendations says; read once too."""
+
+    @property
+    def holding(self) -> int:
+        """Pods that hold a place, and so are paid for: also those that start or drain."""
+        return sum(not pod.unschedulable for pod in self.pods)
 
 
 class Directory(Protocol):

@@ -12,7 +12,7 @@ from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.reconcile import Reconciler
 from llmfleet.controller.scaling_bridge import CachedDirectory, ClusterActuator, Reporter
 from llmfleet.manifests.hashing import inputs_hash
-from llmfleet.scaling.ports import Conflict, EngineFacts, ObjectRef, PodRef, WatchedObject
+from llmfleet.scaling.ports import Conflict, EngineFacts, Hardware, ObjectRef, PodRef, WatchedObject
 from llmfleet.scaling.report import Report
 from tests.unit.controller.bodies import NOON, SETTINGS, UID, counts, llm_body, parsed, pod_body, running
 
@@ -38,6 +38,7 @@ def reconciler(cache: Cache) -> Reconciler:
         startups=nothing,
         settled=nothing,
         failed_starts=nothing,
+        restarts=nothing,
     )
     found.visited.add(KEY)
     return found
@@ -69,6 +70,28 @@ def test_a_scaled_object_with_its_pods(cache: Cache, reconciler: Reconciler) -> 
         ("b", "", False, True),
     ]
     assert [(change.before, change.after) for change in found.history] == [(1, 3)]
+
+
+@pytest.mark.parametrize(
+    ("profile", "hardware"),
+    [
+        ({"pricePerHour": 2.5}, Hardware(profile="x", gpus=4, price_per_hour=10)),
+        ({"pricePerHour": 0}, Hardware(profile="x", gpus=4, price_per_hour=0)),
+        ({}, Hardware(profile="x", gpus=4)),
+        ({"resourceName": "", "pricePerHour": 2.5}, Hardware(profile="x", price_per_hour=2.5)),
+        ({"name": "y"}, Hardware()),
+    ],
+    ids=str,
+)
+def test_what_a_replica_takes(
+    cache: Cache, reconciler: Reconciler, profile: dict[str, Any], hardware: Hardware
+) -> None:
+    """GPUs and their price by the profile; no price is not a price of 0."""
+    settings = Settings.parse({"gpuProfiles": [{"name": "x", "memoryGiB": 80} | profile]})
+    cache.objects.put(llm_body(gpu={"profile": "x", "tensorParallelSize": 2, "pipelineParallelSize": 2}))
+    reconciler.settings = settings
+    (found,) = directory(cache, reconciler)
+    assert found.hardware == hardware
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter
 
 from llmfleet.controller.pods import PodView, view_pod
-from llmfleet.controller.startups import FailedStarts, Startups
+from llmfleet.controller.startups import FailedStarts, Restarts, Startups
 from tests.unit.controller.bodies import NOON, container, pod_body
 
 KEY = ("team", "qwen")
@@ -67,3 +67,32 @@ def test_failed_starts_are_counted_once_each() -> None:
     assert counted(registry) == 3
     failed.forget(KEY)
     assert counted(registry) is None
+
+
+def test_restarts_are_counted_once_each() -> None:
+    """From zero, so that the first one is a rise; a deleted object has no series."""
+    registry = CollectorRegistry()
+    restarts = Restarts(
+        since=view_pod(pod_body()).created_at,
+        counter=Counter("restarts", "Restarts.", ["namespace", "name"], registry=registry),
+    )
+
+    def seen() -> float | None:
+        return registry.get_sample_value("restarts_total", {"namespace": "team", "name": "qwen"})
+
+    for failures, total in ((1, 0), (2, 1), (2, 1), (4, 3)):
+        restarts.note(KEY, [crashing(failures)])
+        assert seen() == total
+    restarts.note(KEY, [])
+    assert seen() == 3
+    restarts.forget(KEY)
+    assert seen() is None
+
+
+def test_restarts_of_before_are_not_counted_again() -> None:
+    registry = CollectorRegistry()
+    counter = Counter("restarts", "Restarts.", ["namespace", "name"], registry=registry)
+    Restarts(since=view_pod(pod_body()).created_at, counter=counter).note(
+        KEY, [crashing(7, created="2026-11-22T11:00:00Z")]
+    )
+    assert registry.get_sample_value("restarts_total", {"namespace": "team", "name": "qwen"}) == 0

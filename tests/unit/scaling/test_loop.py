@@ -346,6 +346,7 @@ async def test_a_hung_engine_is_replaced_and_the_working_one_left_alone() -> Non
         (record,) = world.reports[-1][1].replaced
         assert record.message == "chat-1 had 3 requests in flight and no engine step for 155 s; it was replaced"
         assert world.value("llmfleet_hung_engines_total", namespace="team", name="chat") == 1
+        assert world.value("llmfleet_hung_engines_replaced_total", namespace="team", name="chat") == 1
         await pass_by(world, 600, "chat-0")
         assert len(world.writes) == 1
         assert world.value("llmfleet_hung_replicas", namespace="team", name="chat") == 0
