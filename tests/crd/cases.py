@@ -46,6 +46,8 @@ PATTERNS: dict[str, tuple[Any, Any]] = {
     "spec.engine.image": ("image; rm -rf /", "registry.example:5000/team/vllm@sha256:00"),
     "spec.engine.quantization": ("fp8 --x", "compressed-tensors"),
     "spec.engine.env.[].name": ("A-B", "NCCL_DEBUG"),
+    "spec.engine.env.[].value": ("a\0b", "a\nb"),
+    "spec.engine.extraArgs.[]": ("--a=\0", "--a= "),
     "spec.model.architecture": ("gpt2", "Qwen/Qwen3-8B"),
     "spec.model.s3.credentialsSecretRef.name": ("B", "bucket"),
     "spec.model.s3.endpoint": ("minio", "https://minio.storage.svc:9000"),
@@ -156,6 +158,16 @@ RULES: list[tuple[str, dict[str, Any], str]] = [
         "this environment variable is set",
         {"spec": {"engine": {"env": [{"name": "LD_PRELOAD", "value": "/x.so"}]}}},
         "LD_PRELOAD is refused: names that start with LD_",
+    ),
+    (
+        "this environment variable is set",
+        {"spec": {"engine": {"env": [{"name": "CC", "value": "/x"}]}}},
+        "CC is refused: names that start with CC",
+    ),
+    (
+        "is a flag that a typed field owns",
+        {"spec": {"engine": {"extraArgs": ["--log-config-file=/models/x.json"]}}},
+        "--log-config-file is refused: a logging configuration can name any code to run",
     ),
     (
         "minReplicas must not be above",

@@ -9,9 +9,11 @@ from pydantic import ConfigDict, Field, StrictInt
 from llmfleet.api.base import ATOMIC, ApiModel, Cel, Extension, list_map, rules
 from llmfleet.api.model import HF_SOURCE, PVC_SOURCE
 from llmfleet.api.references import ConfigMapKeyRef
-from llmfleet.api.reserved import RESERVED_ENV_PREFIXES, refused_flags
+from llmfleet.api.reserved import RESERVED_ENV_NAMES, RESERVED_ENV_PREFIXES, refused_flags
 
 PARSER_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+NO_NUL = r"^[^\x00]*$"
+"""No process can be given a text with a NUL: its pod would never start."""
 
 
 def _cel(value: str | tuple[str, ...] | dict[str, str]) -> str:
@@ -23,7 +25,7 @@ _FLAG = "self.split('=', 2)[0].split('.', 2)[0].replace('_', '-')"
 """CEL: the canonical name of the flag in an argument (`--a_b.c=d` is `--a-b`)."""
 _REFUSED = _cel(refused_flags())
 _REFUSED_NAMES = _cel(tuple(refused_flags()))
-_RESERVED = _cel(RESERVED_ENV_PREFIXES)
+_RESERVED, _RESERVED_NAMES = _cel(RESERVED_ENV_PREFIXES), _cel(RESERVED_ENV_NAMES)
 
 
 class EnvVar(ApiModel):
@@ -33,15 +35,15 @@ class EnvVar(ApiModel):
         str,
         Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$"),
         Cel(
-            f"!{_RESERVED}.exists(p, self.startsWith(p))",
+            f"!(self in {_RESERVED_NAMES}) && !{_RESERVED}.exists(p, self.startsWith(p))",
             "this environment variable is set by the operator, or would load code or open endpoints: remove it",
             f"self + ' is refused: names that start with ' + "
-            f"{_RESERVED}.filter(p, self.startsWith(p))[0] + "
+            f"({_RESERVED} + {_RESERVED_NAMES}).filter(p, self.startsWith(p))[0] + "
             "' are set by the operator, or would load code or open endpoints'",
         ),
     ]
     """Name; a closed list of prefixes is refused."""
-    value: Annotated[str, Field(max_length=4096)] = ""
+    value: Annotated[str, Field(max_length=4096, pattern=NO_NUL)] = ""
     """Value, taken literally: $(NAME) is not expanded."""
 
 
@@ -188,7 +190,7 @@ class EngineSpec(ApiModel):
         tuple[
             Annotated[
                 str,
-                Field(min_length=1, max_length=1024),
+                Field(min_length=1, max_length=1024, pattern=NO_NUL),
                 Cel(
                     f"!({_FLAG} in {_REFUSED_NAMES})",
                     "is a flag that a typed field owns, or that is unsafe: remove it",

@@ -100,6 +100,7 @@ UNSAFE_FLAGS: dict[str, str] = {
     "--worker-cls": "it imports code into the engine",
     "--worker-extension-cls": "it imports code into the engine",
     "--scheduler-cls": "it imports code into the engine",
+    "--log-config-file": "a logging configuration can name any code to run",
     "--ssl-keyfile": "the probes and the Service speak HTTP; end TLS in front of it",
     "--ssl-certfile": "the probes and the Service speak HTTP; end TLS in front of it",
     "--ssl-ca-certs": "the probes and the Service speak HTTP; end TLS in front of it",
@@ -110,37 +111,66 @@ BLINDING_FLAGS: tuple[str, ...] = ("--disable-log-stats", "--no-enable-log-stats
 """Flags that take every vllm: metric away, and so autoscaling and hang detection."""
 
 RESERVED_ENV_PREFIXES: tuple[str, ...] = (
-    "LD_",
-    "PYTHON",
-    "NVIDIA_",
+    "AWS_CONFIG_FILE",  # a profile's credential_process is a command
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "CUDA_HOME",
+    "CUDA_INJECTION",
     "CUDA_VISIBLE_DEVICES",
-    "HIP_VISIBLE_DEVICES",
-    "KUBERNETES_",
-    "HF_",
-    "HUGGING_FACE_HUB_TOKEN",
-    "HOME",
-    "PATH",
-    "USER",
-    "LOGNAME",
-    "TMPDIR",
-    "XDG_",
-    "TRITON_CACHE_DIR",
-    "TORCHINDUCTOR_",
     "FLASHINFER_WORKSPACE",
+    "GCONV_PATH",
+    "HF_",
+    "HIP_VISIBLE_DEVICES",
+    "HOME",
+    "HSA_TOOLS_LIB",
+    "HUGGING_FACE_HUB_TOKEN",
+    "KUBERNETES_",
+    "LD_",
+    "LOGNAME",
+    "MODELSCOPE_",
+    "NCCL_NET_PLUGIN",
+    "NCCL_PROFILER_PLUGIN",
+    "NCCL_TUNER_PLUGIN",
+    "NVIDIA_",
+    "OMP_TOOL",
+    "OPENSSL_",
+    "PATH",
     "PROMETHEUS_MULTIPROC_DIR",
-    "VLLM_API_KEY",
+    "PYTHON",
+    "TMPDIR",
+    "TORCHINDUCTOR_",
+    "TORCH_EXTENSIONS_DIR",
+    "TRANSFORMERS_",
+    "TRITON_",  # TRITON_CACHE_MANAGER is imported, TRITON_PTXAS_PATH executed
+    "USER",
     "VLLM_ALLOW_",
+    "VLLM_API_KEY",
     "VLLM_CACHE_ROOT",
     "VLLM_CONFIG_ROOT",
     "VLLM_HOST_IP",
     "VLLM_KEEP_ALIVE_ON_ENGINE_DEATH",
+    "VLLM_LOGGING_CONFIG_PATH",  # names factories that logging calls
+    "VLLM_NCCL_SO_PATH",
     "VLLM_PLUGINS",
     "VLLM_PORT",
     "VLLM_RPC_BASE_PATH",
     "VLLM_SERVER_DEV_MODE",
+    "VLLM_TORCH_CUDA_PROFILE",
+    "VLLM_TORCH_PROFILER",
+    "VLLM_USE_MODELSCOPE",
     "VLLM_WORKER_MULTIPROC_METHOD",
+    "XDG_",
 )
-"""Prefixes of environment names that the operator owns, or that would run code or open endpoints."""
+"""Prefixes of environment names that the operator owns, or that would run code, open endpoints, or take the model from
+elsewhere. Whoever writes a model's repository could bring the file that such a variable names, and so run code where
+trustRemoteCode is false."""
+
+RESERVED_ENV_NAMES: tuple[str, ...] = ("CC", "CXX")
+"""Names that are reserved as a whole: the compiler that Triton and Inductor run."""
+
+
+def is_reserved_variable(name: str) -> bool:
+    """Whether a tenant may not set this environment variable."""
+    return name.startswith(RESERVED_ENV_PREFIXES) or name in RESERVED_ENV_NAMES
 
 
 def refused_flags() -> dict[str, str]:

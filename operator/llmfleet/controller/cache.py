@@ -16,7 +16,7 @@ from llmfleet.controller.observed import (
     view_deployment,
     view_object,
 )
-from llmfleet.controller.pods import PodView, view_pod
+from llmfleet.controller.pods import PodView, is_replica, view_pod
 from llmfleet.controller.queue import Key
 from llmfleet.manifests.names import DEPLOYMENT_LABEL
 
@@ -145,5 +145,5 @@ class Cache:
             service=self.services.newest(key),
             pdb=self.budgets.newest(key),
             claim=self.claims.newest(key),
-            pods=self.pods.all(key),
+            pods=tuple(pod for pod in self.pods.all(key) if is_replica(pod, key[1])),
         )

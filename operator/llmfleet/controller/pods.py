@@ -93,6 +93,16 @@ def _deletion_cost(meta: Body) -> int:
         return 0  # somebody wrote something else there: Kubernetes counts that as 0 too
 
 
+def is_replica(pod: PodView, deployment: str) -> bool:
+    """Whether the pod was made by a ReplicaSet of that Deployment.
+
+    Anybody who may make pods in the namespace can give one our label. Such a pod is no replica: it is not scraped, not
+    counted, and neither annotated nor deleted. (A pod with a forged reference to a ReplicaSet is not left standing by
+    Kubernetes itself: with the wrong uid it is garbage, with the right one a surplus replica.)
+    """
+    return pod.owner_name == f"{deployment}-{pod.template}"
+
+
 _WAITING = (Reason.UNSCHEDULABLE, Reason.PULLING_IMAGE, Reason.LOADING)
 """What goes by itself, the worst first."""
 

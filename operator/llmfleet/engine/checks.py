@@ -10,7 +10,7 @@ from collections.abc import Callable
 from llmfleet.api.cache import AccessMode
 from llmfleet.api.conditions import Reason
 from llmfleet.api.engine import Dtype
-from llmfleet.api.reserved import RESERVED_ENV_PREFIXES
+from llmfleet.api.reserved import is_reserved_variable
 from llmfleet.api.settings import GpuProfile, Settings
 from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.engine import arguments, feasibility, release, source
@@ -94,9 +94,7 @@ def arguments_are_free(deployment: LLMDeployment, _: Settings) -> Problem | None
 
 def environment_is_free(deployment: LLMDeployment, _: Settings) -> Problem | None:
     """No environment variable takes what the operator sets, loads code, or opens endpoints."""
-    refused = [
-        variable.name for variable in deployment.spec.engine.env if variable.name.startswith(RESERVED_ENV_PREFIXES)
-    ]
+    refused = [variable.name for variable in deployment.spec.engine.env if is_reserved_variable(variable.name)]
     if not refused:
         return None
     return Problem(

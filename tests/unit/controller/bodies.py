@@ -125,6 +125,7 @@ def pod_body(name: str = "qwen-1", *, ready: bool = False, deleting: bool = Fals
         "resourceVersion": "5",
         "creationTimestamp": NOON,
         "labels": {"llmfleet.io/deployment": "qwen", "pod-template-hash": "abc"},
+        "ownerReferences": [{"kind": "ReplicaSet", "name": "qwen-abc", "uid": "uid-of-qwen-abc", "controller": True}],
     }
     if deleting:
         meta["deletionTimestamp"] = NOON

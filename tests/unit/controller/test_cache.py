@@ -62,6 +62,25 @@ def test_a_gap_in_a_watch_is_closed_by_a_list() -> None:
     assert cache.pods.uids() == {"uid-kept", "uid-fresh"}
 
 
+def test_a_pod_that_only_has_our_label_is_no_replica() -> None:
+    """Somebody's own pod, another controller's, one of a ReplicaSet of another name."""
+    cache = Cache()
+    cache.objects.put(llm_body())
+    cache.pods.put(pod_body("real"))
+    owner = pod_body()["metadata"]["ownerReferences"][0]
+    for name, owners in (
+        ("bare", []),
+        ("of-a-job", [owner | {"kind": "Job", "name": "qwen"}]),
+        ("of-another", [owner | {"name": "other-abc"}]),
+        ("not-controlled", [owner | {"controller": False}]),
+    ):
+        body = pod_body(name)
+        cache.pods.put(body | {"metadata": body["metadata"] | {"ownerReferences": owners}})
+    observed = cache.observe(KEY)
+    assert observed is not None
+    assert [pod.name for pod in observed.pods] == ["real"]
+
+
 def test_observe_puts_together_what_belongs_together() -> None:
     cache, children = Cache(), running(llm_body(), status=counts(current=2, updated=1, ready=1))
     cache.objects.put(llm_body())

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from llmfleet.api.conditions import Reason
-from llmfleet.api.reserved import RESERVED_ENV_PREFIXES
+from llmfleet.api.reserved import RESERVED_ENV_NAMES, RESERVED_ENV_PREFIXES
 from llmfleet.api.settings import Settings
 from llmfleet.engine.checks import CHECKS, check
 from llmfleet.engine.problem import Problem, Severity
@@ -125,6 +125,11 @@ def test_an_error_says_what_to_do(spec: dict[str, Any], reason: Reason, words: s
 @pytest.mark.parametrize("prefix", RESERVED_ENV_PREFIXES)
 def test_every_reserved_prefix_is_refused(prefix: str) -> None:
     assert [p.reason for p in found(engine={"env": [{"name": f"{prefix}X"}]})] == [Reason.FORBIDDEN]
+
+
+@pytest.mark.parametrize(("name", "is_refused"), [*((name, True) for name in RESERVED_ENV_NAMES), ("CCL_LOG", False)])
+def test_a_reserved_name_is_refused_and_what_begins_like_it_is_not(name: str, is_refused: bool) -> None:  # noqa: FBT001
+    assert [p.reason for p in found(engine={"env": [{"name": name}]})] == ([Reason.FORBIDDEN] if is_refused else [])
 
 
 WARNINGS: list[tuple[str, dict[str, Any], list[str]]] = [
