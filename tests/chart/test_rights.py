@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from llmfleet.controller import leader, resources
+from llmfleet.controller.autoscalers import AUTOSCALERS
 from tests.chart.chart import Manifest, manifests
 from tests.chart.test_rendering import CASES, values
 
@@ -18,6 +19,7 @@ RIGHTS = {
     ("apps", "deployments"): CHILD,
     ("apps", "replicasets"): {"get"},
     ("policy", "poddisruptionbudgets"): CHILD,
+    ("autoscaling", "horizontalpodautoscalers"): CHILD | {"delete"},
     ("", "services"): CHILD,
     ("", "persistentvolumeclaims"): CHILD,
     ("", "pods"): {"list", "watch", "patch", "delete"},
@@ -46,8 +48,11 @@ FORBIDDEN_RESOURCES = {
     "llmdeployments/finalizers",
 }
 FORBIDDEN_VERBS = {"bind", "escalate", "impersonate", "delete", "deletecollection"}
-DELETED = {"apiGroups": [""], "resources": ["pods"]}
-"""What the operator may delete: pods whose engine hangs."""
+DELETED = [
+    {"apiGroups": [""], "resources": ["pods"]},
+    {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"]},
+]
+"""What the operator may delete: pods whose engine hangs, and its own autoscalers when the mode changes."""
 
 Rule = dict[str, Any]
 
@@ -57,7 +62,7 @@ def dangers(rule: Rule) -> Iterator[str]:
     words = {*rule.get("apiGroups", ()), *rule.get("resources", ()), *rule["verbs"]}
     yield from (f"wildcard {word}" for word in words if "*" in word)
     yield from (f"resource {name}" for name in rule.get("resources", ()) if name in FORBIDDEN_RESOURCES)
-    own = {"delete"} if {key: rule.get(key) for key in DELETED} == DELETED else set()
+    own = {"delete"} if {key: rule.get(key) for key in ("apiGroups", "resources")} in DELETED else set()
     yield from (f"verb {verb}" for verb in rule["verbs"] if verb in FORBIDDEN_VERBS - own)
     if "nonResourceURLs" in rule:
         yield "nonResourceURLs"
@@ -96,6 +101,14 @@ def test_no_rendering_grants_anything_dangerous(case: str) -> None:
         ({"apiGroups": [""], "resources": ["pods"], "verbs": ["deletecollection"]}, "verb deletecollection"),
         ({"apiGroups": [""], "resources": ["pods", "services"], "verbs": ["delete"]}, "verb delete"),
         ({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["delete"]}, "verb delete"),
+        (
+            {
+                "apiGroups": ["autoscaling", "apps"],
+                "resources": ["horizontalpodautoscalers", "deployments"],
+                "verbs": ["delete"],
+            },
+            "verb delete",
+        ),
         ({"nonResourceURLs": ["/metrics"], "verbs": ["get"]}, "nonResourceURLs"),
     ],
 )
@@ -143,7 +156,9 @@ def test_what_the_operator_watches_and_applies_is_granted() -> None:
         return RIGHTS[group, resource.plural]
 
     assert all({"list", "watch"} <= of(resource) for resource in (resources.LLMS, *resources.WATCHED_CHILDREN))
-    assert all(of(resource) == CHILD for resource in resources.CHILDREN.values())
+    removed = {resource.plural for resource in resources.CHILDREN.values() if "delete" in of(resource)}
+    assert all(of(resource) - {"delete"} == CHILD for resource in resources.CHILDREN.values())
+    assert removed == {resource.plural for kind, resource in resources.CHILDREN.items() if kind in AUTOSCALERS}
 
 
 @pytest.mark.parametrize("case", CASES)

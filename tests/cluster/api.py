@@ -55,6 +55,7 @@ RESOURCES = (
     Resource("Deployment", "deployments", "apis/apps/v1"),
     Resource("ReplicaSet", "replicasets", "apis/apps/v1"),
     Resource("PodDisruptionBudget", "poddisruptionbudgets", "apis/policy/v1"),
+    Resource("HorizontalPodAutoscaler", "horizontalpodautoscalers", "apis/autoscaling/v2"),
     Resource("Lease", "leases", "apis/coordination.k8s.io/v1"),
     Resource(
         "CustomResourceDefinition", "customresourcedefinitions", "apis/apiextensions.k8s.io/v1", is_namespaced=False
@@ -70,7 +71,7 @@ RESOURCES = (
     Resource("Namespace", "namespaces", is_namespaced=False),
     Resource("Node", "nodes", is_namespaced=False),
 )
-_SHORT = {"llm": "llmdeployments", "pdb": "poddisruptionbudgets"}
+_SHORT = {"llm": "llmdeployments", "pdb": "poddisruptionbudgets", "hpa": "horizontalpodautoscalers"}
 
 
 def resource(name: str) -> Resource:

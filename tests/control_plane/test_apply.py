@@ -16,6 +16,7 @@ from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ConflictError, GoneError, InvalidError
 from llmfleet.controller.occupancy import Occupancy
 from llmfleet.controller.plan import plan
+from llmfleet.controller.resources import PODS
 from llmfleet.manifests.deployment import has_template_hash
 from tests.cluster import ControlPlane
 from tests.cluster.audit import count
@@ -118,12 +119,12 @@ async def test_a_pod_is_deleted_only_as_it_was_seen_and_gets_the_grace_that_is_g
     meta = hand.live("pod", "hung")["metadata"]
     for uid, version in (("another", meta["resourceVersion"]), (meta["uid"], seen["resourceVersion"])):
         with pytest.raises(ConflictError):
-            await hand.cluster.delete_pod("default", "hung", uid=uid, version=version, grace=15)
+            await hand.cluster.delete(PODS, "default", "hung", uid=uid, version=version, grace=15)
     assert "deletionTimestamp" not in hand.live("pod", "hung")["metadata"]
-    await hand.cluster.delete_pod("default", "hung", uid=meta["uid"], version=meta["resourceVersion"], grace=15)
+    await hand.cluster.delete(PODS, "default", "hung", uid=meta["uid"], version=meta["resourceVersion"], grace=15)
     assert hand.live("pod", "hung")["metadata"]["deletionGracePeriodSeconds"] == 15
     with pytest.raises(GoneError):
-        await hand.cluster.delete_pod("default", "nobody", uid="1", version="1", grace=15)
+        await hand.cluster.delete(PODS, "default", "nobody", uid="1", version="1", grace=15)
 
 
 LONG_GRACE = {"spec": {"nodeName": "somewhere", "terminationGracePeriodSeconds": 600}}

@@ -90,6 +90,9 @@ class Reason(StrEnum):
     QUOTA_EXCEEDED = "QuotaExceeded"
     INSUFFICIENT_GPU = "InsufficientGPU"
     REPLICAS_OWNED_ELSEWHERE = "ReplicasOwnedElsewhere"
+    AUTOSCALER_PENDING = "AutoscalerPending"
+    AUTOSCALER_FAILED = "AutoscalerFailed"
+    METRICS_API_MISSING = "MetricsAPIMissing"
     DISABLED = "Disabled"
 
 
@@ -159,6 +162,9 @@ SENTENCES: dict[Reason, str] = {
     Reason.QUOTA_EXCEEDED: "More replicas are wanted than the namespace's quota allows.",
     Reason.INSUFFICIENT_GPU: "More replicas are wanted than there are free GPUs.",
     Reason.REPLICAS_OWNED_ELSEWHERE: "Somebody else keeps writing spec.replicas: the autoscaler stands back.",
+    Reason.AUTOSCALER_PENDING: "The mode's autoscaler has not looked yet, or that of another mode has to go first.",
+    Reason.AUTOSCALER_FAILED: "The mode's autoscaler cannot scale; the message has its words.",
+    Reason.METRICS_API_MISSING: "The cluster serves no custom metrics, which spec.scaling.mode HPA needs.",
     Reason.DISABLED: "spec.scaling is absent, or the object is suspended.",
 }
 """Each reason with the sentence that documents it."""

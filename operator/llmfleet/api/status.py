@@ -11,7 +11,8 @@ from llmfleet.api.base import ATOMIC, ApiModel, list_map
 
 Time = Annotated[str, Field(max_length=32, json_schema_extra={"format": "date-time"})]
 """RFC 3339 time, UTC."""
-Text = Annotated[str, Field(max_length=1024)]
+TEXT_LENGTH = 1024
+Text = Annotated[str, Field(max_length=TEXT_LENGTH)]
 
 
 class Condition(ApiModel):

@@ -63,6 +63,7 @@ class ScalingMode(StrEnum):
     """Who moves the replicas."""
 
     BUILTIN = "Builtin"
+    HPA = "HPA"
 
 
 class Objective(StrEnum):
@@ -92,7 +93,8 @@ class ScalingSpec(ApiModel):
     )
 
     mode: ScalingMode = ScalingMode.BUILTIN
-    """Builtin: the operator's own autoscaler, which reads the engines' metrics directly."""
+    """Builtin: the operator's own autoscaler, which reads the engines' metrics directly. HPA: a HorizontalPodAutoscaler
+    that the operator makes; it needs Prometheus and prometheus-adapter."""
     min_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
     """Fewest replicas."""
     max_replicas: Annotated[int, Field(ge=1, le=1000)]
@@ -200,6 +202,12 @@ class LLMDeployment(ApiModel):
             pydantic.ValidationError: a stored object that today's rules would refuse.
         """
         return cls.model_validate(body)
+
+    @property
+    def scaled_by(self) -> ScalingMode | None:
+        """Who moves the replicas; None where nobody does but those who write them."""
+        scaling = self.spec.scaling
+        return None if scaling is None or self.spec.suspend else scaling.mode
 
     @property
     def wanted_replicas(self) -> int:

@@ -191,7 +191,7 @@ class App:
             is_leader=self.leader.may_write,
         )
         async with Scraper(timeout_seconds=options.scrape_timeout_seconds, monotonic=clock.monotonic) as scraper:
-            await ScalingLoop(
+            loop = ScalingLoop(
                 directory=CachedDirectory(self.cache, self.reconciler),
                 actuator=actuator,
                 scraper=scraper,
@@ -201,7 +201,9 @@ class App:
                 metrics=series,
                 is_leader=self.leader.may_write,
                 on_report=Reporter(self.cache, self.reconciler, self.queue),
-            ).run()
+            )
+            self.reconciler.mark_victims = loop.mark_victims
+            await loop.run()
 
     def _chronicle(self) -> Chronicle:
         is_leader, clock = self.leader.may_write, SystemClock()

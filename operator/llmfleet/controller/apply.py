@@ -1,6 +1,7 @@
 """A plan -> requests, in the plan's order. Each answer goes into the cache at once, so that the next look sees it."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,9 +10,9 @@ from typing import TypeVar
 from llmfleet.api.conditions import Reason
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.errors import ConflictError, InvalidError
+from llmfleet.controller.errors import ConflictError, GoneError, InvalidError
 from llmfleet.controller.occupancy import Occupancy
-from llmfleet.controller.plan import Manifest, Plan, Step, Template
+from llmfleet.controller.plan import Manifest, Plan, Removal, Step, Template
 from llmfleet.controller.resources import CHILDREN, REPLICA_SETS
 from llmfleet.manifests.deployment import (
     adjusted,
@@ -39,17 +40,27 @@ class Applier:
     occupancy: Occupancy
 
     async def apply(self, plan: Plan, manifests: Sequence[Manifest]) -> None:
-        """Do the steps of a plan, side by side; nothing is written while a name is taken that one of them needs.
+        """Remove what is no longer wanted, then do the steps of a plan, side by side.
+
+        Nothing is applied while a name is taken that one of the steps needs.
 
         Raises:
             InvalidError: a foreign object has a child's name, or the API server refuses a child.
             TransientError: try again later.
         """
+        namespace = manifests[0]["metadata"]["namespace"]
+        await _all(self._remove(removal, namespace) for removal in plan.removals)
         by_kind = {manifest["kind"]: manifest for manifest in manifests}
         new = [by_kind[step.kind] for step in (*plan.steps, *plan.later) if not step.uid]
         await _all(self.occupancy.check(manifest) for manifest in new)
         final = await _all(self._final(step, by_kind[step.kind]) for step in plan.steps)
         await _all(self._send(step, manifest) for step, manifest in zip(plan.steps, final, strict=True))
+
+    async def _remove(self, removal: Removal, namespace: str) -> None:
+        logger.info("%s/%s: delete %s: spec.scaling has another mode", namespace, removal.name, removal.kind)
+        resource, version = CHILDREN[removal.kind], str(removal.version)
+        with contextlib.suppress(GoneError):
+            await self.cluster.delete(resource, namespace, removal.name, uid=removal.uid, version=version)
 
     async def _final(self, step: Step, manifest: Manifest) -> Manifest:
         """What is sent: a live Deployment's template is hashed as the server will store it, or kept as it is."""

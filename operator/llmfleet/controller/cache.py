@@ -3,19 +3,13 @@
 A watch that has to start over after a long silence never tells of what was deleted meanwhile; `retain` drops that.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from llmfleet.controller.observed import (
-    ChildView,
-    DeploymentView,
-    ObjectView,
-    Observed,
-    view_child,
-    view_deployment,
-    view_object,
-)
+from llmfleet.controller.autoscalers import AutoscalerView, view_autoscaler
+from llmfleet.controller.child import ChildView, view_child
+from llmfleet.controller.observed import DeploymentView, ObjectView, Observed, view_deployment, view_object
 from llmfleet.controller.pods import PodView, is_replica, view_pod
 from llmfleet.controller.queue import Key
 from llmfleet.manifests.names import DEPLOYMENT_LABEL
@@ -111,6 +105,11 @@ def _label_key(body: Body) -> Key:
     return body["metadata"]["namespace"], (body["metadata"].get("labels") or {}).get(DEPLOYMENT_LABEL, "")
 
 
+def _newest(views: Iterable[AutoscalerView], name: str) -> AutoscalerView | None:
+    """The one of that name; KEDA's own carries our label too."""
+    return max((view for view in views if view.name == name), key=lambda view: view.version, default=None)
+
+
 class Cache:
     """All shelves."""
 
@@ -120,6 +119,7 @@ class Cache:
         self.services: Shelf[ChildView] = Shelf(view_child, _own_key)
         self.budgets: Shelf[ChildView] = Shelf(view_child, _own_key)
         self.claims: Shelf[ChildView] = Shelf(view_child, _label_key)
+        self.hpas: Shelf[AutoscalerView] = Shelf(view_autoscaler, _label_key)
         self.pods: Shelf[PodView] = Shelf(view_pod, _label_key)
 
     def shelf(self, plural: str) -> Shelf[Any]:
@@ -130,6 +130,7 @@ class Cache:
             "services": self.services,
             "poddisruptionbudgets": self.budgets,
             "persistentvolumeclaims": self.claims,
+            "horizontalpodautoscalers": self.hpas,
             "pods": self.pods,
         }
         return shelves[plural]
@@ -145,5 +146,6 @@ class Cache:
             service=self.services.newest(key),
             pdb=self.budgets.newest(key),
             claim=self.claims.newest(key),
+            hpa=_newest(self.hpas.all(key), key[1]),
             pods=tuple(pod for pod in self.pods.all(key) if is_replica(pod, key[1])),
         )

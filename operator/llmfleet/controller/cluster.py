@@ -182,22 +182,20 @@ class Cluster:
         path = PODS.path(namespace, name)
         await self._write("patch", PODS, path, method="PATCH", body=body, query=query, content=_MERGE)
 
-    async def delete_pod(self, namespace: str, name: str, *, uid: str, version: str, grace: int) -> None:
-        """Delete a pod, if it is still as it was read, and give it `grace` seconds to end.
+    async def delete(
+        self, resource: Resource, namespace: str, name: str, *, uid: str, version: str, grace: int | None = None
+    ) -> None:
+        """Delete an object, if it is still as it was read; `grace` is the seconds that a pod gets to end.
 
         Raises:
-            ConflictError: it is another pod, or changed since.
+            ConflictError: it is another one, or changed since.
             GoneError: there is none.
         """
         preconditions = {"uid": uid, "resourceVersion": version}
-        body = {
-            "apiVersion": "v1",
-            "kind": "DeleteOptions",
-            "gracePeriodSeconds": grace,
-            "preconditions": preconditions,
-        }
-        path = PODS.path(namespace, name)
-        await self._write("delete", PODS, path, method="DELETE", body=body, query={}, content=_JSON)
+        body: Body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions}
+        body |= {} if grace is None else {"gracePeriodSeconds": grace}
+        path = resource.path(namespace, name)
+        await self._write("delete", resource, path, method="DELETE", body=body, query={}, content=_JSON)
 
     async def create_event(self, event: Body) -> None:
         """Post an Event."""

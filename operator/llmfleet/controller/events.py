@@ -20,6 +20,8 @@ _WARNINGS = START_FAILURES | frozenset(
         Reason.QUOTA_EXCEEDED,
         Reason.INSUFFICIENT_GPU,
         Reason.REPLICAS_OWNED_ELSEWHERE,
+        Reason.AUTOSCALER_FAILED,
+        Reason.METRICS_API_MISSING,
     }
 )
 _HELD = frozenset({Reason.HELD_MISSING_METRICS, Reason.HELD_STALE})
@@ -36,6 +38,7 @@ _SILENT = frozenset(
         Reason.AT_MAXIMUM,
         Reason.DISABLED,
         Reason.HELD_AFTER_RESTART,
+        Reason.AUTOSCALER_PENDING,
     }
 )
 """Reasons that are the ordinary course of things, or that another condition tells better."""

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from llmfleet.api.v1alpha1 import GROUP, KIND
+from llmfleet.api.v1alpha1 import ScalingMode
+from llmfleet.controller.autoscalers import AUTOSCALERS, AutoscalerView
+from llmfleet.controller.child import PLANNED_ANNOTATIONS, ChildView, common, own_hash
 from llmfleet.controller.pods import PodView
 from llmfleet.controller.starts import StartHold
-from llmfleet.manifests import hashing
+from llmfleet.manifests import hashing, pace
 from llmfleet.manifests.names import FIELD_MANAGER, INPUTS_HASH, RENDERED_HASH, START_HOLD, TEMPLATE_HASH
-
-PLANNED_ANNOTATIONS = frozenset({INPUTS_HASH, TEMPLATE_HASH, START_HOLD})
-"""What the plan compares by itself."""
 
 Body = Mapping[str, Any]
 
@@ -38,6 +37,17 @@ class ObjectView:
     status: Mapping[str, Any] = field(repr=False)
 
     @property
+    def startup_seconds(self) -> int | None:
+        """Of the last start that the status tells of; None if it tells of none."""
+        seconds = (self.status.get("engine") or {}).get("startupSeconds")
+        return seconds if isinstance(seconds, int) else None
+
+    @property
+    def has_autoscaler(self) -> bool:
+        """Whether another than the operator itself is asked to scale."""
+        return bool((self.spec.get("scaling") or {}).get("mode", ScalingMode.BUILTIN) != ScalingMode.BUILTIN)
+
+    @property
     def body(self) -> dict[str, Any]:
         """What `LLMDeployment.parse` reads."""
         return {
@@ -50,19 +60,6 @@ class ObjectView:
             },
             "spec": self.spec,
         }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChildView:
-    """A Service, a PodDisruptionBudget, a PersistentVolumeClaim, or the common part of a Deployment."""
-
-    uid: str
-    version: int
-    owner: str
-    """uid of the LLMDeployment that controls it; empty if none does."""
-    deleting: bool
-    own_hash: str
-    """Of the operator's own fields, but for the pod template, the replicas and the hashes themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +100,8 @@ class Observed:
     pdb: ChildView | None = None
     claim: ChildView | None = None
     """Of the cache."""
+    hpa: AutoscalerView | None = None
+    """Of the mode HPA."""
     pods: tuple[PodView, ...] = ()
 
     def child(self, kind: str) -> ChildView | None:
@@ -112,7 +111,28 @@ class Observed:
             "Service": self.service,
             "PodDisruptionBudget": self.pdb,
             "PersistentVolumeClaim": self.claim,
+            "HorizontalPodAutoscaler": self.hpa,
         }[kind]
+
+    @property
+    def autoscalers(self) -> frozenset[str]:
+        """Kinds that may write replicas for this object beside the operator, also while they are on their way out."""
+        return frozenset(kind for kind in AUTOSCALERS if (one := self.child(kind)) and one.owner == self.target.uid)
+
+    def pace(self, measured: int | None) -> int:
+        """Seconds of a start to which the object's autoscaler is sized; 0 where it should have none.
+
+        Args:
+            measured: seconds of the last start; None: this process saw none.
+        """
+        if not self.target.has_autoscaler:
+            return 0
+        before = next((one.startup for one in (self.hpa,) if one is not None), None)
+        return pace.sized(self.target.startup_seconds if measured is None else measured, before=before)
+
+    def has_autoscaler_beside(self, kind: str) -> bool:
+        """Whether there is one of another kind."""
+        return bool(self.autoscalers - {kind})
 
 
 def view_object(body: Body, _: ObjectView | None = None) -> ObjectView:
@@ -131,11 +151,6 @@ def view_object(body: Body, _: ObjectView | None = None) -> ObjectView:
     )
 
 
-def view_child(body: Body, _: ChildView | None = None) -> ChildView:
-    """Read a Service, a PodDisruptionBudget, or a PersistentVolumeClaim."""
-    return ChildView(**_common(body, own_hash(hashing.own_fields(dict(body), FIELD_MANAGER))))
-
-
 def view_deployment(body: Body, known: DeploymentView | None = None) -> DeploymentView:
     """Read a Deployment; `known` is an earlier observation of it."""
     annotations = body["metadata"].get("annotations") or {}
@@ -148,7 +163,7 @@ def view_deployment(body: Body, known: DeploymentView | None = None) -> Deployme
         own = own_hash(fields)
         own_template = hashing.digest((fields.get("spec") or {}).get("template") or {})
     return DeploymentView(
-        **_common(body, own),
+        **common(body, own),
         own_mark=mark,
         rendered=_rendered(body),
         hold=StartHold.parse(annotations.get(START_HOLD, "")),
@@ -165,26 +180,6 @@ def view_deployment(body: Body, known: DeploymentView | None = None) -> Deployme
     )
 
 
-def own_hash(own: Body) -> str:
-    """Hash of a child's own fields, live or wanted alike, without what the plan compares by itself.
-
-    Empty values do not count: the API server does not store most of them. Nor does the size of a claim, which it
-    writes in its own way; the claim has an annotation for it.
-    """
-    meta = dict(own.get("metadata") or {})
-    annotations = {k: v for k, v in (meta.get("annotations") or {}).items() if k not in PLANNED_ANNOTATIONS}
-    spec = {k: v for k, v in (own.get("spec") or {}).items() if k not in {"template", "replicas", "resources"}}
-    kept = {"labels": meta.get("labels"), "owners": meta.get("ownerReferences"), "annotations": annotations}
-    return hashing.digest(_without_empty({"meta": kept, "spec": spec}))
-
-
-def owner_of(body: Body) -> str:
-    """The uid of the LLMDeployment that controls an object; empty if none does."""
-    references = body["metadata"].get("ownerReferences") or []
-    ours = (r for r in references if r["kind"] == KIND and r["apiVersion"].partition("/")[0] == GROUP)
-    return next((str(r["uid"]) for r in ours if r.get("controller")), "")
-
-
 def rfc3339(time: float) -> str:
     """Unix time -> RFC 3339, UTC, whole seconds, as Kubernetes writes it."""
     return datetime.fromtimestamp(int(time), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -195,24 +190,6 @@ def _mark(meta: Body) -> str:
     entries = [entry for entry in meta.get("managedFields") or [] if entry["manager"] == FIELD_MANAGER]
     hashes = {key: value for key, value in (meta.get("annotations") or {}).items() if key in PLANNED_ANNOTATIONS}
     return hashing.digest([meta.get("generation"), meta.get("labels"), meta.get("ownerReferences"), hashes, entries])
-
-
-def _without_empty(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        kept = {key: _without_empty(item) for key, item in value.items()}
-        return {key: item for key, item in kept.items() if item}
-    return [_without_empty(item) for item in value] if isinstance(value, list) else value
-
-
-def _common(body: Body, own: str) -> dict[str, Any]:
-    meta = body["metadata"]
-    return {
-        "uid": meta["uid"],
-        "version": int(meta["resourceVersion"]),
-        "owner": owner_of(body),
-        "deleting": "deletionTimestamp" in meta,
-        "own_hash": own,
-    }
 
 
 def _rendered(body: Body) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from llmfleet.api.conditions import Reason
+from llmfleet.controller.child import owner_of
 from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ConflictError, InvalidError
-from llmfleet.controller.observed import owner_of
 from llmfleet.controller.plan import Manifest
 from llmfleet.controller.resources import CHILDREN, Resource
 

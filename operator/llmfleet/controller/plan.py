@@ -5,14 +5,16 @@ in the live template. Otherwise the live one is kept, so that a change of replic
 rolls nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any
 
 from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import LLMDeployment
-from llmfleet.controller.observed import ChildView, DeploymentView, Observed, own_hash
+from llmfleet.controller.autoscalers import AUTOSCALERS
+from llmfleet.controller.child import ChildView, own_hash
+from llmfleet.controller.observed import DeploymentView, Observed
 from llmfleet.controller.starts import Aim, Start, judge
 from llmfleet.manifests.children import outlines
 from llmfleet.manifests.hashing import inputs_hash
@@ -49,9 +51,20 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """One deletion of what was seen, and of nothing that it became since."""
+
+    kind: str
+    name: str
+    uid: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What one pass has to do."""
 
+    removals: tuple[Removal, ...] = ()
     steps: tuple[Step, ...] = ()
     later: tuple[Step, ...] = ()
     """What the next pass has to do, once these steps are done."""
@@ -76,12 +89,13 @@ class Desired:
     """By kind, in the order in which they are applied."""
 
 
-def desire(deployment: LLMDeployment, settings: Settings) -> Desired:
-    """Render the children's outlines and keep what tells them apart."""
+def desire(deployment: LLMDeployment, settings: Settings, *, startup: int) -> Desired:
+    """Render the children's outlines and keep what tells them apart; `startup` is what an autoscaler is sized to."""
+    wanted = outlines(deployment, settings, startup=startup)
     return Desired(
         inputs_hash=inputs_hash(deployment, settings),
         replicas=deployment.wanted_replicas,
-        own_hashes={manifest["kind"]: own_hash(manifest) for manifest in outlines(deployment, settings)},
+        own_hashes={manifest["kind"]: own_hash(manifest) for manifest in wanted},
     )
 
 
@@ -97,13 +111,24 @@ def plan(desired: Desired, observed: Observed, *, now: float) -> Plan:
     start = _start(desired, observed, now)
     for kind, wanted in desired.own_hashes.items():
         live = observed.child(kind)
+        if kind in AUTOSCALERS and observed.has_autoscaler_beside(kind):
+            continue  # two would pull at the same number; its end is an event
         if live is not None and (live.deleting or live.owner != observed.target.uid):
             waits.append(f"the {kind} of an earlier object of this name is still being deleted")
         elif step := _step(kind, wanted, live, desired, start):
             steps.append(step)
     first = tuple(step for step in steps if step.kind != "Deployment")
     last = tuple(step for step in steps if step.kind == "Deployment")
-    return Plan(steps=first or last, later=last if first else (), waits=tuple(waits), start=start)
+    removals = tuple(_removals(desired, observed))
+    return Plan(removals=removals, steps=first or last, later=last if first else (), waits=tuple(waits), start=start)
+
+
+def _removals(desired: Desired, observed: Observed) -> Iterator[Removal]:
+    """Autoscalers of a mode that is no longer the object's."""
+    for kind in sorted(AUTOSCALERS - desired.own_hashes.keys()):
+        live = observed.child(kind)
+        if live is not None and live.owner == observed.target.uid and not live.deleting:
+            yield Removal(kind=kind, name=observed.target.name, uid=live.uid, version=live.version)
 
 
 def _start(desired: Desired, observed: Observed, now: float) -> Start:

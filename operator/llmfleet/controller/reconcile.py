@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -10,13 +11,13 @@ from pydantic import ValidationError
 from llmfleet.api.conditions import Reason
 from llmfleet.api.settings import Settings
 from llmfleet.api.status import PlanStatus
-from llmfleet.api.v1alpha1 import LLMDeployment
+from llmfleet.api.v1alpha1 import LLMDeployment, ScalingMode
 from llmfleet.controller import events, metrics, status
 from llmfleet.controller.apply import Applier
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ConflictError, InvalidError, ReconcileError, TransientError
-from llmfleet.controller.observed import ObjectView
+from llmfleet.controller.observed import ObjectView, Observed
 from llmfleet.controller.plan import Desired, Plan, desire, plan
 from llmfleet.controller.queue import Key
 from llmfleet.controller.recorder import Recorder
@@ -31,6 +32,7 @@ from llmfleet.engine.memory.planning import case, outlook
 from llmfleet.engine.problem import Problem, Severity
 from llmfleet.engine.version import image_of
 from llmfleet.manifests.children import children
+from llmfleet.scaling.ports import ObjectRef
 from llmfleet.scaling.report import Report
 
 logger = logging.getLogger(__name__)
@@ -57,6 +59,12 @@ class Known(NamedTuple):
     """Whether engines count their KV cache as the plan does."""
     told: str = ""
     """The version that engines told, and by which it was judged where nothing else says it."""
+    startup: int = 0
+    """Seconds of a start to which an autoscaler is sized; 0 where there is none."""
+
+
+async def no_marks(_: ObjectRef, __: int) -> None:
+    """Nobody knows yet which pods are idle."""
 
 
 @dataclass
@@ -74,6 +82,8 @@ class Reconciler:
     restarts: Restarts
     reports: dict[Key, Report] = field(default_factory=dict)
     """What the scaling loop said last; it writes here."""
+    mark_victims: Callable[[ObjectRef, int], Awaitable[None]] = no_marks
+    """Sees to it that the idlest pods of an object go when so many are to remain; the scaling loop's, once it runs."""
     visited: set[Key] = field(default_factory=set)
     """Objects over which at least one pass went: all caches were filled before."""
     _known: dict[Key, Known] = field(default_factory=dict)
@@ -110,13 +120,16 @@ class Reconciler:
         self.restarts.note(key, observed.pods)
         # 2. desired: what cannot be read or is known to fail is not applied; what ran before still runs
         rest = self.settled.note(key, observed, now=time.monotonic())
-        known = self._read(key, observed.target, told=self._told(key) if rest == 0 else "")
+        startup = self.startups.note(key, observed.pods, of_any_age=observed.target.startup_seconds is None)
+        known = self._read(key, observed, told=self._told(key) if rest == 0 else "", startup=startup)
         findings = Findings(
             observed=observed,
             deployment=known.deployment,
             problems=known.problems,
             plan=known.plan,
             can_measure=rest == 0 and known.is_comparable,
+            report=self.reports.get(key),
+            startup_seconds=startup,
         )
         if known.deployment is None or known.desired is None:
             await self._report(key, findings)
@@ -126,8 +139,9 @@ class Reconciler:
         findings = replace(findings, start=decided.start)
         # 4. apply; the report comes with the next pass, which sees what Kubernetes made of it
         try:
-            if decided.steps:
-                await self.applier.apply(decided, children(known.deployment, self.settings))
+            if decided.steps or decided.removals:
+                await self._mark_victims(observed, known.deployment, decided)
+                await self.applier.apply(decided, children(known.deployment, self.settings, startup=known.startup))
                 self._check(known.desired, key, decided)
                 return 0.0 if decided.later else REPORT_PAUSE
         except ReconcileError as error:
@@ -141,24 +155,32 @@ class Reconciler:
         await self._report(key, replace(findings, delayed="; ".join(decided.waits)))
         return decided.requeue_after or rest or None
 
-    def _read(self, key: Key, target: ObjectView, *, told: str) -> Known:
+    def _read(self, key: Key, observed: Observed, *, told: str, startup: int | None) -> Known:
         """The object as a model, judged, and what it should have; worked out once for each generation.
 
-        And once more when its engines tell a version; when they fall silent, the last one counts.
+        And once more when its engines tell a version (when they fall silent, the last one counts), and when starts take
+        another time than its autoscaler is sized to.
         """
-        known = self._known.get(key)
-        if (
-            known is None
-            or (known.uid, known.generation) != (target.uid, target.generation)
-            or told not in {"", known.told}
-        ):
-            known = self._known[key] = read(target, self.settings, told=told)
+        known, target, pace = self._known.get(key), observed.target, observed.pace(startup)
+        if known is None or told not in {"", known.told} or known[:2] != (target.uid, target.generation):
+            known = self._known[key] = read(target, self.settings, told=told, startup=pace)
+        elif known.startup != pace:
+            known = self._known[key] = read(target, self.settings, told=known.told, startup=pace)
         return known
 
     def _told(self, key: Key) -> str:
         """The version that the engines tell."""
         report = self.reports.get(key)
         return report.version if report else ""
+
+    async def _mark_victims(self, observed: Observed, deployment: LLMDeployment, decided: Plan) -> None:
+        """Before somebody else's smaller number takes effect; the built-in autoscaler does so before its own."""
+        live, target = observed.deployment, observed.target
+        wanted = next((step.start.replicas for step in decided.steps if step.start), None)
+        if live is None or wanted is None or not 0 < wanted < live.wanted:
+            return
+        if deployment.scaled_by is not ScalingMode.BUILTIN:
+            await self.mark_victims(ObjectRef(target.namespace, target.name, target.uid), wanted)
 
     def _check(self, desired: Desired, key: Key, done: Plan) -> None:
         """Somebody may have written at the same moment; nobody else will announce it, since we hold the latest view."""
@@ -180,9 +202,6 @@ class Reconciler:
         """Write the status if it changed, and an Event for each transition."""
         observed = findings.observed
         old = status.previous_of(observed)
-        is_unknown = old.engine is None or old.engine.startup_seconds is None
-        startup = self.startups.note(key, observed.pods, of_any_age=is_unknown)
-        findings = replace(findings, report=self.reports.get(key), startup_seconds=startup)
         new = status.build(findings, self.settings, now=time.time())
         if new == old:
             return
@@ -208,7 +227,7 @@ class Reconciler:
             metrics.RECONCILES.labels(kind).inc()
 
 
-def read(target: ObjectView, settings: Settings, *, told: str = "") -> Known:
+def read(target: ObjectView, settings: Settings, *, told: str = "", startup: int = 0) -> Known:
     """Parse, check, and work out what the object should have.
 
     Args:
@@ -216,6 +235,7 @@ def read(target: ObjectView, settings: Settings, *, told: str = "") -> Known:
         settings: the administrator's.
         told: version that the engines of this very spec tell; it is judged by where neither tag nor settings have one.
             What is applied does not depend on it: pods that run must not be replaced for what they said.
+        startup: seconds of a start to which its autoscaler is sized.
     """
     try:
         deployment = LLMDeployment.parse(target.body)
@@ -227,6 +247,6 @@ def read(target: ObjectView, settings: Settings, *, told: str = "") -> Known:
     seen = outlook(of)
     problems = tuple(check(deployment, by, seen=seen))
     is_refused = any(problem.severity is Severity.ERROR for problem in problems)
-    desired = None if is_refused else desire(deployment, settings)
+    desired = None if is_refused else desire(deployment, settings, startup=startup)
     planned, comparable = plan_status.status_of(seen), plan_status.is_comparable(of)
-    return Known(target.uid, target.generation, deployment, problems, desired, planned, comparable, told)
+    return Known(target.uid, target.generation, deployment, problems, desired, planned, comparable, told, startup)

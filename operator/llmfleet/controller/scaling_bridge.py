@@ -12,7 +12,7 @@ from llmfleet.api.base import ApiModel
 from llmfleet.api.conditions import Reason
 from llmfleet.api.settings import GpuProfile, Settings
 from llmfleet.api.status import Recommendation, ReplacementRecord, ScalingStatus
-from llmfleet.api.v1alpha1 import PORT, GpuSpec, LLMDeploymentSpec
+from llmfleet.api.v1alpha1 import PORT, GpuSpec, LLMDeploymentSpec, ScalingMode
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ConflictError, GoneError
@@ -20,6 +20,7 @@ from llmfleet.controller.observed import ObjectView, Observed
 from llmfleet.controller.pods import PodView
 from llmfleet.controller.queue import Key, WorkQueue
 from llmfleet.controller.reconcile import Reconciler
+from llmfleet.controller.resources import PODS
 from llmfleet.controller.stages import seconds
 from llmfleet.engine.methods import NATIVE_FP8, capability_of
 from llmfleet.manifests.drain import WITHDRAWAL_SECONDS
@@ -44,6 +45,8 @@ class Wish(NamedTuple):
     config: ScalingConfig | None
     facts: EngineFacts
     hardware: Hardware
+    is_ours: bool = True
+    """Whether the mode is Builtin."""
 
 
 @dataclass
@@ -86,7 +89,12 @@ def _read(target: ObjectView, settings: Settings) -> Wish | None:
         fp8_kv_cache=capability is not None and capability >= NATIVE_FP8,
         startup_timeout=spec.startup.timeout_seconds,
     )
-    return Wish(ScalingConfig.from_spec(spec.scaling) if spec.scaling else None, facts, _hardware(spec.gpu, profile))
+    hardware = _hardware(spec.gpu, profile)
+    if spec.scaling is None:
+        return Wish(None, facts, hardware)
+    return Wish(
+        ScalingConfig.from_spec(spec.scaling), facts, hardware, is_ours=spec.scaling.mode is ScalingMode.BUILTIN
+    )
 
 
 def _hardware(gpu: GpuSpec, profile: GpuProfile | None) -> Hardware:
@@ -106,6 +114,7 @@ def _watched(observed: Observed, wish: Wish) -> WatchedObject:
     return WatchedObject(
         ref=ObjectRef(target.namespace, target.name, target.uid),
         config=wish.config,
+        followed=not wish.is_ours or bool(observed.autoscalers),
         facts=replace(wish.facts, inputs=observed.deployment.inputs_hash if observed.deployment else ""),
         hardware=wish.hardware,
         replicas=target.spec.get("replicas", 1),
@@ -195,8 +204,8 @@ class ClusterActuator:
             Conflict: the pod has changed since, or is gone.
         """
         try:
-            await self.cluster.delete_pod(
-                ref.namespace, pod.name, uid=pod.uid, version=pod.resource_version, grace=HUNG_GRACE_SECONDS
+            await self.cluster.delete(
+                PODS, ref.namespace, pod.name, uid=pod.uid, version=pod.resource_version, grace=HUNG_GRACE_SECONDS
             )
         except (GoneError, ConflictError) as error:
             raise Conflict(str(error)) from error

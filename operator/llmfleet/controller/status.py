@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from llmfleet.api.conditions import ConditionType, Reason
 from llmfleet.api.settings import Settings
 from llmfleet.api.status import (
+    TEXT_LENGTH,
     Condition,
     EngineStatus,
     LLMDeploymentStatus,
@@ -19,6 +20,7 @@ from llmfleet.api.status import (
 )
 from llmfleet.api.v1alpha1 import PORT, LLMDeployment
 from llmfleet.controller.conditions import Judgement, Scene, judge, merge
+from llmfleet.controller.mirror import Verdict, verdict
 from llmfleet.controller.observed import Observed, rfc3339
 from llmfleet.controller.starts import Start
 from llmfleet.engine.memory import plan_status
@@ -125,12 +127,28 @@ def _scaling(findings: Findings, previous: LLMDeploymentStatus) -> ScalingStatus
     """The autoscaler's view; the stored one until it has decided."""
     if not _is_scaled(findings):
         return None
-    return _decided(findings) or previous.scaling
+    if (told := _elsewhere(findings)) is None:
+        return _decided(findings) or previous.scaling
+    seen = (findings.report.scaling if findings.report else None) or previous.scaling or ScalingStatus()
+    own = seen.model_dump(exclude={"desired_replicas", "reason", "message", "last_scale_time"})
+    return ScalingStatus(
+        desired_replicas=told.desired,
+        reason=told.reason,
+        message=told.message[:TEXT_LENGTH],
+        last_scale_time=told.scaled_at or seen.last_scale_time,
+        **own,
+    )
+
+
+def _elsewhere(findings: Findings) -> Verdict | None:
+    """What an autoscaler says that is not the operator itself; None where there should be none."""
+    return verdict(findings.observed, findings.deployment) if findings.deployment else None
 
 
 def _decided(findings: Findings) -> ScalingStatus | None:
     """What the autoscaler decided; None until it has."""
-    return findings.report.scaling if findings.report else None
+    told = findings.report.scaling if findings.report else None
+    return told if told is not None and told.reason else None
 
 
 def _scaling_active(findings: Findings, previous: LLMDeploymentStatus) -> Judgement:
@@ -138,6 +156,8 @@ def _scaling_active(findings: Findings, previous: LLMDeploymentStatus) -> Judgem
     kind = ConditionType.SCALING_ACTIVE
     if not _is_scaled(findings):
         return Judgement(kind, "False", Reason.DISABLED, "spec.scaling is absent, or the object is suspended")
+    if told := _elsewhere(findings):
+        return Judgement(kind, told.status, told.reason, told.message)
     if decided := _decided(findings):
         reason = Reason(decided.reason)
         return Judgement(kind, "True" if reason in FOLLOWING else "False", reason, decided.message)

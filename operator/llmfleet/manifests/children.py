@@ -3,25 +3,40 @@
 from typing import Any
 
 from llmfleet.api.settings import Settings
-from llmfleet.api.v1alpha1 import LLMDeployment
-from llmfleet.manifests import cache, pdb, service
+from llmfleet.api.v1alpha1 import LLMDeployment, ScalingMode
+from llmfleet.manifests import cache, hpa, pace, pdb, service
 from llmfleet.manifests import deployment as deployments
 
 
-def children(deployment: LLMDeployment, settings: Settings) -> list[dict[str, Any]]:
-    """Address and protection first, then the pods, so that no replica ever runs without them.
+def children(
+    deployment: LLMDeployment, settings: Settings, *, startup: int = pace.UNKNOWN_STARTUP
+) -> list[dict[str, Any]]:
+    """Address and protection first, then who scales, then the pods, so that no replica ever runs without them.
+
+    Args:
+        deployment: the object.
+        settings: the administrator's.
+        startup: seconds of a start, to which an autoscaler is sized.
 
     Raises:
         LookupError, ValueError: as `pod.template`; `engine.checks` finds both before.
     """
-    return [*_before_the_pods(deployment), deployments.render(deployment, settings)]
+    return [*_before_the_pods(deployment, startup), deployments.render(deployment, settings)]
 
 
-def outlines(deployment: LLMDeployment, settings: Settings) -> list[dict[str, Any]]:
+def outlines(deployment: LLMDeployment, settings: Settings, *, startup: int) -> list[dict[str, Any]]:
     """The same without the pod template, which is told apart by its inputs: rendering it is most of the work."""
-    return [*_before_the_pods(deployment), deployments.render_outline(deployment, settings)]
+    return [*_before_the_pods(deployment, startup), deployments.render_outline(deployment, settings)]
 
 
-def _before_the_pods(deployment: LLMDeployment) -> list[dict[str, Any]]:
-    claim = cache.render(deployment)
-    return [service.render(deployment), pdb.render(deployment), *([claim] if claim else [])]
+def _before_the_pods(deployment: LLMDeployment, startup: int) -> list[dict[str, Any]]:
+    found = (cache.render(deployment), _autoscaler(deployment, startup))
+    return [service.render(deployment), pdb.render(deployment), *(child for child in found if child)]
+
+
+def _autoscaler(deployment: LLMDeployment, startup: int) -> dict[str, Any] | None:
+    """Who scales where that is not the operator itself."""
+    scaling = deployment.spec.scaling
+    if scaling is not None and deployment.scaled_by is ScalingMode.HPA:
+        return hpa.render(deployment, scaling, startup=startup)
+    return None

@@ -14,6 +14,8 @@ LOGGING = f"{PREFIX}logging"
 START_HOLD = f"{PREFIX}start-hold"
 RENDERED_HASH = f"{PREFIX}rendered-hash"
 """On pods: of the template that they were made from, as it was rendered."""
+STARTUP_SECONDS = f"{PREFIX}startup-seconds"
+"""On an autoscaler: the time of a start to which its pace is sized."""
 ENGINE_CONTAINER = "engine"
 PORT_NAME = "http"
 

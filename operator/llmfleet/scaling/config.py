@@ -1,38 +1,9 @@
-"""What the policy aims at: an object's spec.scaling turned into numbers. Pure.
-
-The presets are starting points; `targets` overrides them. Where the numbers come from:
-
-- KV usage at the edge of a latency objective lies at 0.3-0.5 for chat and 0.4-0.65 for long answers (simulated, step
-  times fitted to vLLM runs on an H200); chat on a GPU with much memory has the lowest edge, 0.3, which is Latency's
-  target. 0.5 lies between. 0.8 is what llm-d's router and its autoscaler call saturated; above 0.9 preemptions begin.
-- Waiting requests: public scalers begin at 3-5 for each replica (GKE's guide, the vLLM production stack, llm-d), which
-  is Balanced. Latency lets one wait; Throughput takes a batch of 16, since a queue keeps its batches full.
-- The time to drain a standing queue is of the order of a replica's start (58-132 s measured on an H200 with vLLM 0.26):
-  a replica that comes later than the queue's end was not needed.
-"""
+"""What the policy aims at: an object's spec.scaling turned into numbers. Pure."""
 
 from dataclasses import dataclass
 
-from llmfleet.api.v1alpha1 import Objective, ScalingSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Targets:
-    """What one replica should carry."""
-
-    kv_usage: float
-    """KV-cache usage, 0..1."""
-    waiting: float
-    """Requests that may wait."""
-    drain_seconds: float
-    """Time in which a longer queue should be gone."""
-
-
-PRESETS: dict[Objective, Targets] = {
-    Objective.LATENCY: Targets(kv_usage=0.30, waiting=1, drain_seconds=30),
-    Objective.BALANCED: Targets(kv_usage=0.50, waiting=4, drain_seconds=60),
-    Objective.THROUGHPUT: Targets(kv_usage=0.80, waiting=16, drain_seconds=180),
-}
+from llmfleet.api.objectives import Targets
+from llmfleet.api.v1alpha1 import ScalingSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +18,11 @@ class ScalingConfig:
 
     @classmethod
     def from_spec(cls, spec: ScalingSpec) -> "ScalingConfig":
-        """The preset of the objective, with the object's own targets in place of the preset's."""
-        preset, own = PRESETS[spec.objective], spec.targets
-        kv_percent, waiting = own.kv_cache_usage_percent, own.waiting_per_replica
+        """The object's own bounds and delay, and the targets of its objective."""
         return cls(
             min_replicas=spec.min_replicas,
             max_replicas=spec.max_replicas,
-            targets=Targets(
-                kv_usage=preset.kv_usage if kv_percent is None else kv_percent / 100,
-                waiting=preset.waiting if waiting is None else waiting,
-                drain_seconds=preset.drain_seconds,
-            ),
+            targets=Targets.of(spec),
             scale_down_delay=spec.scale_down_delay_seconds,
         )
 

@@ -24,12 +24,12 @@ from llmfleet.scaling.fleet import Fleet
 from llmfleet.scaling.guard import HangGuard
 from llmfleet.scaling.memory import ObjectMemory, PodMemory
 from llmfleet.scaling.metrics import ScalingMetrics
-from llmfleet.scaling.policy import Decision, decide, written
+from llmfleet.scaling.policy import Decision, asked, decide, written
 from llmfleet.scaling.ports import Actuator, Conflict, Directory, ObjectRef, PodRef, WatchedObject
 from llmfleet.scaling.report import Report, capacity
 from llmfleet.scaling.scrape import ErrorKind, ScrapeError
 from llmfleet.scaling.state import State
-from llmfleet.scaling.status import status_of
+from llmfleet.scaling.status import seen, status_of
 from llmfleet.scaling.track import Sample, observe
 from llmfleet.scaling.victims import deletion_costs
 
@@ -155,7 +155,10 @@ class ScalingLoop:
         self.metrics.seen(watched, fleet.totals)
         memory.engine_version = memory.version(watched.pods) or memory.engine_version
         memory.kv_cache_tokens = capacity(memory.kv_cache_tokens, fleet.totals.kv_cache_tokens)
-        if watched.config is None:
+        memory.view = watched, fleet
+        if watched.config is not None and watched.followed:
+            self._follow(watched, watched.config, fleet, memory)
+        elif watched.config is None:
             memory.rest()
             self._advise(watched, fleet, memory, wanted=watched.replicas)
         elif not (memory.writing or memory.awaits_echo(watched.resource_version, now)):
@@ -174,15 +177,29 @@ class ScalingLoop:
     ) -> Decision:
         now = self.clock.monotonic()
         decision, memory.state = decide(config, fleet, memory.state, now)
-        elapsed = now - memory.decided_at if memory.decided_at is not None else 0.0
-        memory.decided_at = now
-        self.metrics.decided(watched.ref, decision, pod_seconds=watched.holding * elapsed)
+        self.metrics.decided(watched.ref, decision, pod_seconds=watched.holding * memory.elapsed(now))
         if decision.write:
             memory.writing = True
             tasks.create_task(self._write(watched, fleet, decision, memory))
         else:
             self._publish(decision, memory)
         return decision
+
+    def _follow(self, watched: WatchedObject, config: ScalingConfig, fleet: Fleet, memory: ObjectMemory) -> None:
+        """Another one scales: show what the engines say, and keep nothing by which it could be held against it."""
+        now, shown = self.clock.monotonic(), memory.published
+        elapsed = memory.elapsed(now)
+        memory.rest()
+        memory.decided_at, memory.published = now, seen(fleet.totals, memory.state.history, shown, now=now)
+        wanted = max((term.replicas for term in asked(config, fleet)), default=None)
+        self.metrics.followed(watched.ref, wanted, pod_seconds=watched.holding * elapsed)
+        self._advise(watched, fleet, memory, wanted=watched.replicas if wanted is None else wanted)
+
+    async def mark_victims(self, ref: ObjectRef, wanted: int) -> None:
+        """Mark the idlest pods, before another one's number of replicas takes effect; nothing of an object unknown."""
+        memory = self._objects.get(ref)
+        if memory is not None and memory.view is not None:
+            await self._mark(*memory.view, wanted=wanted)
 
     def _advise(self, watched: WatchedObject, fleet: Fleet, memory: ObjectMemory, *, wanted: int) -> None:
         before = memory.adviser.told
@@ -195,7 +212,8 @@ class ScalingLoop:
         ref = watched.ref
         try:
             async with asyncio.timeout(WRITE_SECONDS):
-                await self._mark_victims(watched, fleet, decision)
+                if decision.wanted < decision.current:
+                    await self._mark(watched, fleet, wanted=decision.wanted)
                 if not self.is_leader():
                     return
                 await self.actuator.set_replicas(ref, decision.wanted, resource_version=watched.resource_version)
@@ -214,10 +232,8 @@ class ScalingLoop:
             self._publish(decision, memory)
             self._tell(ref, memory)
 
-    async def _mark_victims(self, watched: WatchedObject, fleet: Fleet, decision: Decision) -> None:
-        if decision.wanted >= decision.current:
-            return
-        costs = deletion_costs(fleet.replicas, wanted=decision.wanted)
+    async def _mark(self, watched: WatchedObject, fleet: Fleet, *, wanted: int) -> None:
+        costs = deletion_costs(fleet.replicas, wanted=wanted)
         if costs:
             pods = {pod: costs[pod.name] for pod in watched.pods if pod.name in costs}
             await self.actuator.set_deletion_costs(watched.ref, pods)

@@ -48,6 +48,8 @@ class ObjectMemory:
     """The resourceVersion that our last write replaced: until it is gone from the directory, nothing is decided."""
     echo_until: float = 0.0
     """Monotonic seconds after which the echo is no longer waited for."""
+    view: tuple[WatchedObject, Fleet] | None = None
+    """The object and its engines at the last decision."""
     _pods: dict[tuple[str, float | None], PodMemory] = field(default_factory=dict)
     """By uid and container start: a restarted container is another process."""
 
@@ -66,8 +68,13 @@ class ObjectMemory:
         self._pods = {process: known for process, known in self._pods.items() if process in alive}
 
     def rest(self) -> None:
-        """Nobody scales this object: if somebody does again, the autoscaler watches for a whole delay first."""
+        """The autoscaler does not scale this object: when it does again, it watches for a whole delay first."""
         self.state, self.published, self.decided_at = State(history=self.state.history), None, None
+
+    def elapsed(self, now: float) -> float:
+        """Seconds since the last look, which this one takes the place of; 0 at the first."""
+        before, self.decided_at = self.decided_at, now
+        return now - before if before is not None else 0.0
 
     def awaits_echo(self, resource_version: str, now: float) -> bool:
         """Whether the directory still shows the object as it was before our write."""

@@ -54,11 +54,16 @@ def decide(config: ScalingConfig, fleet: Fleet, state: State, now: float) -> tup
         return _decision(fleet, Reason.REPLICAS_OWNED_ELSEWHERE, words, wanted=config.bounded(fleet.current)), state
     state = learnt(state, full_service_rate(config, fleet), now)
     fleet = replace(fleet, service_rate=state.service_rate)
-    terms = tuple(answer for term in TERMS if (answer := term(config, fleet)) is not None)
-    asked = max((term.replicas for term in terms), default=config.bounded(fleet.current))
-    state = remembered(state, now, config.bounded(asked if _complete(fleet) else max(asked, fleet.current)))
-    target = _target(config, fleet, state, asked=asked, now=now)
-    return _explained(config, fleet, state, terms=terms, asked=asked, target=target, now=now), state
+    terms = asked(config, fleet)
+    most = max((term.replicas for term in terms), default=config.bounded(fleet.current))
+    state = remembered(state, now, config.bounded(most if _complete(fleet) else max(most, fleet.current)))
+    target = _target(config, fleet, state, asked=most, now=now)
+    return _explained(config, fleet, state, terms=terms, asked=most, target=target, now=now), state
+
+
+def asked(config: ScalingConfig, fleet: Fleet) -> tuple[Term, ...]:
+    """What each side of the load asks for."""
+    return tuple(answer for term in TERMS if (answer := term(config, fleet)) is not None)
 
 
 def written(state: State, decision: Decision, time: str) -> State:

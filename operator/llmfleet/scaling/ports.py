@@ -90,6 +90,9 @@ class WatchedObject:
     ref: ObjectRef
     config: ScalingConfig | None
     """None where replicas are nobody's but the user's: the engines are watched, and nothing is scaled."""
+    followed: bool = False
+    """Another one writes the replicas (a HorizontalPodAutoscaler, also one on its way out): the engines are watched,
+    what the load asks for is worked out for the recommendations, and nothing is written."""
     facts: EngineFacts = EngineFacts()
     hardware: Hardware = Hardware()
     replicas: int

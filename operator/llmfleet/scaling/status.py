@@ -29,7 +29,16 @@ class Published:
 
 def status_of(decision: Decision, history: tuple[Change, ...], previous: Published | None, *, now: float) -> Published:
     """The status to show: `previous` itself where there is nothing to write."""
-    status = _status(decision, history)
+    return _published(_status(decision, history), previous, now)
+
+
+def seen(totals: Totals, history: tuple[Change, ...], previous: Published | None, *, now: float) -> Published:
+    """The same where another one decides: what the engines say, and the changes that were ours."""
+    status = ScalingStatus(signals=_signals(totals), history=[_change(change) for change in history])
+    return _published(status, previous, now)
+
+
+def _published(status: ScalingStatus, previous: Published | None, now: float) -> Published:
     if previous is None:
         return Published(status, now)
     if _matters(status) == _matters(previous.status) and now - previous.at < REFRESH_SECONDS:

@@ -7,7 +7,9 @@ from typing import Any
 
 from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import LLMDeployment
-from llmfleet.controller.observed import Observed, view_child, view_deployment, view_object
+from llmfleet.controller.autoscalers import view_autoscaler
+from llmfleet.controller.child import view_child
+from llmfleet.controller.observed import Observed, view_deployment, view_object
 from llmfleet.controller.plan import Desired, desire
 from llmfleet.controller.pods import view_pod
 from llmfleet.manifests.children import children
@@ -15,6 +17,8 @@ from llmfleet.manifests.deployment import with_template_hash
 
 SETTINGS = Settings.parse({"gpuProfiles": [{"name": "gpu", "default": True, "memoryGiB": 80}]})
 UID = "11111111-0000-0000-0000-000000000000"
+STARTUP = 120
+"""Seconds of a start to which autoscalers are sized."""
 NOON = "2026-11-22T12:00:00Z"
 
 Body = dict[str, Any]
@@ -78,7 +82,7 @@ def lose(body: Body, *path: str) -> None:
 
 
 def manifests_of(target: Body) -> list[Body]:
-    return children(parsed(target), SETTINGS)
+    return children(parsed(target), SETTINGS, startup=STARTUP)
 
 
 def running(target: Body, *, status: Body | None = None) -> dict[str, Body]:
@@ -99,12 +103,13 @@ def observed(target: Body, found: Mapping[str, Body] | None = None, pods: tuple[
         deployment=view_deployment(live["Deployment"]) if "Deployment" in live else None,
         service=view_child(live["Service"]) if "Service" in live else None,
         pdb=view_child(live["PodDisruptionBudget"]) if "PodDisruptionBudget" in live else None,
+        hpa=view_autoscaler(live["HorizontalPodAutoscaler"]) if "HorizontalPodAutoscaler" in live else None,
         pods=tuple(view_pod(pod) for pod in pods),
     )
 
 
 def desired_of(target: Body, settings: Settings = SETTINGS) -> Desired:
-    return desire(parsed(target), settings)
+    return desire(parsed(target), settings, startup=STARTUP)
 
 
 def counts(*, current: int, updated: int, ready: int, observed_generation: int = 1) -> Body:

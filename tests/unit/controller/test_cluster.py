@@ -123,7 +123,7 @@ async def test_without_the_lease_nothing_is_sent(cluster: Cluster, answers: Answ
         cluster.apply_status("team", "qwen", uid="1", status={}),
         cluster.scale("team", "qwen", replicas=1, version="1"),
         cluster.set_deletion_cost("team", "qwen-1", uid="1", cost=-1),
-        cluster.delete_pod("team", "qwen-1", uid="1", version="7", grace=15),
+        cluster.delete(PODS, "team", "qwen-1", uid="1", version="7", grace=15),
         cluster.create_event({"metadata": {"namespace": "team"}}),
     )
     for result in await asyncio.gather(*calls, return_exceptions=True):
@@ -155,7 +155,7 @@ async def test_scale_is_written_by_the_autoscaler_on_what_was_read(cluster: Clus
 
 
 async def test_a_pod_is_deleted_only_as_it_was_seen(cluster: Cluster, answers: Answers) -> None:
-    await cluster.delete_pod("team", "qwen-1", uid="1", version="77", grace=15)
+    await cluster.delete(PODS, "team", "qwen-1", uid="1", version="77", grace=15)
     assert (answers.asked[0].method, answers.asked[0].path) == ("DELETE", "/api/v1/namespaces/team/pods/qwen-1")
     body = answers.bodies[0]
     assert body["preconditions"] == {"uid": "1", "resourceVersion": "77"}

@@ -1,6 +1,7 @@
 """What is read out of a body beyond the obvious."""
 
-from llmfleet.controller.observed import own_hash, owner_of, rfc3339, view_deployment, view_object
+from llmfleet.controller.child import own_hash, owner_of
+from llmfleet.controller.observed import rfc3339, view_deployment, view_object
 from llmfleet.controller.stages import seconds
 from tests.unit.controller.bodies import llm_body, manifests_of, running
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from llmfleet.api.settings import Settings
-from llmfleet.controller.plan import Desired, Plan, Template, plan
+from llmfleet.controller.plan import Desired, Plan, Removal, Template, plan
 from llmfleet.manifests.hashing import own_template_hash
 from tests.unit.controller.bodies import SETTINGS, desired_of, llm_body, lose, observed, running
 
@@ -121,3 +121,28 @@ def test_a_child_on_its_way_out_is_waited_for() -> None:
     children = running(OBJECT)
     children["Service"]["metadata"]["deletionTimestamp"] = "2026-11-22T12:00:00Z"
     assert len(decide(children).waits) == 1
+
+
+SCALED = llm_body(scaling={"mode": "HPA", "maxReplicas": 4})
+
+
+def test_an_autoscaler_is_made_before_the_pods() -> None:
+    kinds = [step.kind for step in decide({}, desired=desired_of(SCALED)).steps]
+    assert kinds == ["Service", "PodDisruptionBudget", "HorizontalPodAutoscaler"]
+    assert decide(running(SCALED), desired=desired_of(SCALED)).steps == ()
+
+
+def test_an_autoscaler_of_another_mode_is_removed_as_it_was_seen() -> None:
+    """The rest stays as it is."""
+    found = decide(running(SCALED))
+    removal = Removal(kind="HorizontalPodAutoscaler", name="qwen", uid="uid-of-HorizontalPodAutoscaler", version=2)
+    assert (found.removals, found.steps, found.waits) == ((removal,), (), ())
+
+
+@pytest.mark.parametrize("change", ["another owner", "on its way out"])
+def test_an_autoscaler_that_is_not_ours_or_goes_anyway_is_left_alone(change: str) -> None:
+    children = running(llm_body(uid="2", **SCALED["spec"]) if change == "another owner" else SCALED)
+    meta = children["HorizontalPodAutoscaler"]["metadata"]
+    if change == "on its way out":
+        meta["deletionTimestamp"] = "2026-11-22T12:00:00Z"
+    assert decide({"HorizontalPodAutoscaler": children["HorizontalPodAutoscaler"]}).removals == ()

@@ -146,7 +146,7 @@ async def test_a_hung_pod_is_deleted_as_it_was_seen_and_not_drained() -> None:
     asked: dict[str, Any] = {}
 
     class Api:
-        async def delete_pod(self, namespace: str, name: str, **options: Any) -> None:
+        async def delete(self, _: object, namespace: str, name: str, **options: Any) -> None:
             asked.update({"namespace": namespace, "name": name, **options})
 
     await ClusterActuator(Api()).replace(ObjectRef("team", "qwen", UID), POD)  # type: ignore[arg-type]
@@ -156,7 +156,7 @@ async def test_a_hung_pod_is_deleted_as_it_was_seen_and_not_drained() -> None:
 @pytest.mark.parametrize("error", [GoneError("not found"), ConflictError("another uid")])
 async def test_a_pod_that_changed_meanwhile_is_not_deleted(error: Exception) -> None:
     class Api:
-        async def delete_pod(self, *_: str, **__: Any) -> None:
+        async def delete(self, *_: object, **__: Any) -> None:
             raise error
 
     with pytest.raises(Conflict):

@@ -1,7 +1,8 @@
 """Short ways to say what a fleet looks like, shared by the tests of scaling."""
 
+from llmfleet.api.objectives import Targets
 from llmfleet.engine.metrics import EngineMetrics
-from llmfleet.scaling.config import ScalingConfig, Targets
+from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet, Replica
 from llmfleet.scaling.policy import Decision, decide, written
 from llmfleet.scaling.signals import PodSignals, Quality

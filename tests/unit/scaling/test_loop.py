@@ -86,6 +86,53 @@ async def test_victims_are_marked_before_the_number_falls() -> None:
     assert world.writes == [("costs", "chat", {"chat-1": -2, "chat-2": -1}), ("scale", "chat", 1, "1")]
 
 
+async def test_where_another_one_scales_nothing_is_written_and_everything_is_seen() -> None:
+    world = World()
+    world.add(REF, FULL, IDLE)
+    world.change(REF, followed=True)
+    async with running(world):
+        await world.clock.advance(2 * DELAY)
+        assert world.writes == []
+        status = world.said()
+        assert (status.desired_replicas, status.reason, status.history) == (None, "", ())
+        assert status.signals is not None
+        assert (status.signals.replicas_observed, status.signals.requests_running) == (2, 100)
+        assert len(world.reports) == 1, "numbers that stay are told once"
+        labels = {"namespace": "team", "name": "chat"}
+        assert world.value("llmfleet_scaling_asked_replicas", **labels) == 2
+        assert (world.value("llmfleet_replica_seconds_total", **labels) or 0.0) > DELAY
+        assert world.value("llmfleet_scaling_held", **labels) is None
+
+
+async def test_the_idlest_are_marked_for_whoever_scales_down() -> None:
+    """Asked for by the pass that is about to take replicas away; of an object that is not known nothing is."""
+    world = World()
+    world.add(REF, page(kv_usage=0.02, running=3.0), IDLE, page(kv_usage=0.02, running=2.0))
+    world.change(REF, followed=True)
+    async with running(world) as loop:
+        await loop.mark_victims(REF, 1)
+        await world.clock.advance(2 * PERIOD)
+        await loop.mark_victims(REF, 1)
+        await loop.mark_victims(OTHER, 1)
+    assert world.writes == [("costs", "chat", {"chat-1": -2, "chat-2": -1})]
+
+
+async def test_after_another_one_the_autoscaler_begins_anew() -> None:
+    """What was written meanwhile is not held against anybody, and nothing is taken away for one delay."""
+    world = World()
+    world.add(REF, IDLE, IDLE, IDLE)
+    async with running(world):
+        await world.clock.advance(DELAY - PERIOD)
+        for replicas in (1, 3, 2, 3):
+            world.change(REF, followed=True, replicas=replicas, replicas_manager="kube-controller-manager")
+            await world.clock.advance(2 * PERIOD)
+        world.change(REF, followed=False)
+        await world.clock.advance(DELAY)
+        assert (world.writes, world.said().reason) == ([], "HeldAfterRestart")
+        await world.clock.advance(2 * PERIOD)
+        assert world.writes[-1] == ("scale", "chat", 1, "6")
+
+
 async def test_only_the_leader_looks_and_writes() -> None:
     world = World(leader=False)
     world.add(REF, FULL)

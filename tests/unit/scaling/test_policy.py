@@ -3,8 +3,9 @@
 import pytest
 
 from llmfleet.api.conditions import Reason
+from llmfleet.api.objectives import PRESETS
 from llmfleet.api.v1alpha1 import ScalingSpec
-from llmfleet.scaling.config import PRESETS, ScalingConfig
+from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet
 from llmfleet.scaling.policy import Decision, decide
 from llmfleet.scaling.signals import PodSignals, Quality, read

@@ -1,7 +1,8 @@
 {{/*
 What the operator may do where LLMDeployments are served: the one source of the ClusterRole and of the Roles.
-Server-side apply needs `patch`, and `create` for what is not there yet. Children go with their owner; the only thing
-that the operator deletes are pods whose engine hangs. It reads no Secret, and executes nothing.
+Server-side apply needs `patch`, and `create` for what is not there yet. Children go with their owner; all that the
+operator deletes are pods whose engine hangs, and autoscalers of its own making when `spec.scaling.mode` changes. It
+reads no Secret, and executes nothing.
 */}}
 {{- define "llmfleet.rules" -}}
 - apiGroups: [serving.llmfleet.io]
@@ -22,6 +23,9 @@ that the operator deletes are pods whose engine hangs. It reads no Secret, and e
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [services, persistentvolumeclaims]
   verbs: [get, list, watch, create, patch]
