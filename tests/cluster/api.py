@@ -70,7 +70,7 @@ RESOURCES = (
     Resource("Namespace", "namespaces", is_namespaced=False),
     Resource("Node", "nodes", is_namespaced=False),
 )
-_SHORT = {"llm": "llmdeployments", "pdb": "poddisruptionbudgets"}
+_SHORT = {"llm": "llmdeployments", "pdb": "poddisruptionbudgets", "crd": "customresourcedefinitions"}
 
 
 def resource(name: str) -> Resource:
