@@ -59,19 +59,22 @@ def test_first_answer(cluster: Cluster, record_property: Callable[[str, str], No
 
 
 def test_upgrade_and_rollback(cluster: Cluster, team: Tenant) -> None:
-    """Other values, another image, and back: other operator pods lead each time, and the same engines serve on."""
+    """Other values and another image, and back: other operator pods lead each time, and the same engines serve on."""
     if isinstance(cluster, Node):
         cluster.tag_image(images.OPERATOR, images.NEXT_OPERATOR)
     team.apply("calm", spec(replicas=2))
     team.until_settled("calm", replicas=2)
     before, engines = team.object("calm")["metadata"]["generation"], team.engines("calm")
     client = streaming(team, "calm")
-    other_values = {"logFormat": "json", "settings": {"scaling": {"scrapePeriodSeconds": 2}}}
+    changes = {
+        "logFormat": "json",
+        "settings": {"scaling": {"scrapePeriodSeconds": 2}},
+        "image": site.image(images.NEXT_OPERATOR),
+    }
     history = json.loads(cluster.helm("history", RELEASE, "--namespace", NAMESPACE, "--max=1", "--output=json"))
     revision = str(history[0]["revision"])
     steps = (
-        lambda: site.install(cluster, verb="upgrade", extra=other_values),
-        lambda: site.install(cluster, verb="upgrade", extra={"image": site.image(images.NEXT_OPERATOR)}),
+        lambda: site.install(cluster, verb="upgrade", extra=changes),
         lambda: cluster.helm("rollback", RELEASE, revision, "--namespace", NAMESPACE, "--wait", "--timeout=120s"),
     )
     for step in steps:
@@ -90,11 +93,11 @@ def test_uninstall_with_objects(cluster: Cluster, team: Tenant) -> None:
     """Objects stay, engines serve, and both can be deleted with their namespace; a new install touches no engine."""
     with tenant(cluster, "doomed") as doomed:
         for owner, name in ((team, "kept"), (team, "dropped"), (doomed, "lost")):
-            owner.apply(name, spec())
+            owner.apply(name, spec(drain={"timeoutSeconds": 5}))
         for owner, name in ((team, "kept"), (team, "dropped"), (doomed, "lost")):
             owner.until_settled(name, replicas=1)
         engines = team.engines("kept")
-        client = streaming(team, "kept")
+        client, old = streaming(team, "kept"), operators.pods(cluster)
         site.uninstall(cluster)
         processes.wait_until("the operator is gone", lambda: not operators.pods(cluster), timeout=60, every=0.5)
         assert cluster.find("crd", site.CRD)
@@ -106,7 +109,7 @@ def test_uninstall_with_objects(cluster: Cluster, team: Tenant) -> None:
             lambda: not any((kind, "dropped") in team.watch.state for kind in gone) and not team.pods("dropped"),
         )
     site.install(cluster)
-    operators.leader(cluster)
+    operators.until_led_by_others(cluster, old)
     team.watch.during(3, lambda: team.engines("kept") != engines, "engines changed when it was installed again")
     assert client.stop()["errors"] == []
     team.scale("kept", 2)
