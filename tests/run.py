@@ -70,7 +70,7 @@ NODE = Tier(
     tools=go_tools.NODE_WITH_MONITORING,
     packages=packages.NODE,
 )
-E2E = replace(NODE, name="e2e", stages=(TOGETHER,), beside=(ALONE, (*PYTEST, "tests/node/test_node.py")))
+E2E = replace(NODE, name="e2e", stages=(TOGETHER,), beside=(ALONE, (*PYTEST, "tests/node", f"--ignore={STORIES}")))
 ON_CONTEXT = Tier(name="e2e", stages=(TOGETHER, ALONE), tools=go_tools.CLIENT)
 SCALE = Tier(
     name="scale",

@@ -9,8 +9,6 @@ from contextlib import ExitStack
 from tests.cluster import Cluster, ControlPlane, Kwok, Node, build, go_tools, images, packages
 from tests.cluster.node import clean_leftovers, stop_kept
 
-IMAGES = (images.OPERATOR, images.SIM_ENGINE)
-
 
 def main(argv: list[str]) -> int:
     """Run one command; see --help."""
@@ -27,7 +25,11 @@ def _parser() -> argparse.ArgumentParser:
     plane.add_argument("--nodes", type=int, default=0, help="so many pretended nodes of 8 GPUs")
     node = commands.add_parser("node", help="keep a whole node up until Ctrl-C")
     node.add_argument("--gpus", type=int, default=4, help="so many pretended GPUs (4)")
-    node.add_argument("--images", action="store_true", help="with the images of operator and simulated engine in it")
+    node.add_argument(
+        "--images",
+        action="store_true",
+        help="with the images that the stories run",
+    )
     tools = commands.add_parser("build", help="build programs and images now")
     tools.add_argument("name", nargs="*", help="none: everything")
     commands.add_parser("down", help="end the nodes that were kept and remove what killed ones left")
@@ -44,7 +46,7 @@ def _control_plane(options: argparse.Namespace) -> None:
 
 
 def _node(options: argparse.Namespace) -> None:
-    archives = [images.archive(name) for name in IMAGES] if options.images else []
+    archives = [images.archive(name) for name in images.STORIES] if options.images else []
     began = time.monotonic()
     with Node(gpus=options.gpus) as node:
         for archive in archives:
@@ -68,7 +70,7 @@ def _build(options: argparse.Namespace) -> None:
     build.ensure(wanted)
     if not options.name:
         packages.ensure(packages.NODE)
-        print(images.pause(), *(images.archive(name) for name in IMAGES), sep="\n")
+        print(images.pause(), *(images.archive(name) for name in images.STORIES), sep="\n")
 
 
 def _down(_: argparse.Namespace) -> None:

@@ -71,7 +71,12 @@ RESOURCES = (
     Resource("Namespace", "namespaces", is_namespaced=False),
     Resource("Node", "nodes", is_namespaced=False),
 )
-_SHORT = {"llm": "llmdeployments", "pdb": "poddisruptionbudgets", "hpa": "horizontalpodautoscalers"}
+_SHORT = {
+    "llm": "llmdeployments",
+    "pdb": "poddisruptionbudgets",
+    "hpa": "horizontalpodautoscalers",
+    "crd": "customresourcedefinitions",
+}
 
 
 def resource(name: str) -> Resource:

@@ -23,6 +23,7 @@ class ExistingCluster(Cluster):
         build.ensure(go_tools.CLIENT)
         state.sweep(_KIND)
         self.context = context
+        self._pretending: list[str] = []
         self._state = state.StateFolder(_KIND)
         atexit.register(self._state.remove)
         view = ["kubectl", "config", "view", "--minify", "--flatten", "--raw", "--context", context]
@@ -38,20 +39,26 @@ class ExistingCluster(Cluster):
             names: of the images, as `images.archive` knows them.
             gpus: how many each node shall have if none has any.
         """
-        if not self._is_local:
+        if not self.is_local:
             print(f"{self.context}: its nodes must be able to run {', '.join(names)}, and have {gpus} nvidia.com/gpu")
             return
         for name in names:
-            self._load(images.archive(name))
+            self.load_image(images.archive(name))
         if not any("nvidia.com/gpu" in node["status"]["capacity"] for node in self.select("nodes")):
             self._add_gpus(gpus)
 
+    def restore(self) -> None:
+        """Take away the GPUs that `prepare` pretended. Images stay on the nodes."""
+        while self._pretending:
+            self._set_gpus(self._pretending.pop(), None)
+
     @property
-    def _is_local(self) -> bool:
+    def is_local(self) -> bool:
         """Whether it is one of kind or minikube, made to be tried things on."""
         return self.context.startswith("kind-") or "minikube" in self.context
 
-    def _load(self, archive: Path) -> None:
+    def load_image(self, archive: Path) -> None:
+        """Bring an image into a cluster of kind or minikube, from an archive that `images.build` made."""
         if self.context.startswith("kind-"):
             processes.run(["kind", "load", "image-archive", archive, "--name", self.context.removeprefix("kind-")])
         else:
@@ -59,10 +66,15 @@ class ExistingCluster(Cluster):
 
     def _add_gpus(self, count: int) -> None:
         """Pretend that every node has accelerators; a kubelet's restart forgets them."""
-        patch = {"status": {"capacity": {"nvidia.com/gpu": str(count)}}}
         for node in self.select("nodes"):
-            path = f"/api/v1/nodes/{node['metadata']['name']}/status"
-            self.api.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
+            self._set_gpus(node["metadata"]["name"], str(count))
+            self._pretending.append(node["metadata"]["name"])
+
+    def _set_gpus(self, node: str, count: str | None) -> None:
+        numbers = {"nvidia.com/gpu": count}
+        patch = {"status": {"capacity": numbers, "allocatable": numbers}}
+        path = f"/api/v1/nodes/{node}/status"
+        self.api.request("PATCH", path, body=patch, content_type="application/merge-patch+json")
 
     def __enter__(self) -> Self:
         return self

@@ -16,13 +16,18 @@ from tests.cluster.node_settings import PAUSE_IMAGE
 from tests.cluster.paths import REPOSITORY, binary, cache_folder, exclusive
 
 OPERATOR = "localhost/llmfleet/operator:dev"
+NEXT_OPERATOR = "localhost/llmfleet/operator:next"
+"""The same under another name: to a cluster, an upgrade to it is one to another version."""
 SIM_ENGINE = "localhost/llmfleet/sim-engine:v0.32.0"
+OLD_ENGINE = "localhost/llmfleet/sim-engine:v0.10.2"
+STORIES = (OPERATOR, NEXT_OPERATOR, SIM_ENGINE, OLD_ENGINE)
+"""What the stories on a whole node run."""
 _IGNORED = frozenset({"__pycache__", ".git", ".venv", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
 
 
 def archive(image: str) -> Path:
-    """The operator's image or, with any tag, the simulated engine's, as an archive; built if its sources changed."""
-    folder = "operator" if image == OPERATOR else "sim-engine"
+    """The operator's or the simulated engine's image, with any tag, as an archive; built if its sources changed."""
+    folder = image.rpartition("/")[2].partition(":")[0]
     return build(image, REPOSITORY / "images" / folder / "Dockerfile")
 
 

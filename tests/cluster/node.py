@@ -103,6 +103,10 @@ class Node(Cluster):
         """Bring an image into the node, from an archive that `images.build` made."""
         self.run("ctr", "-n", "k8s.io", "images", "import", archive)
 
+    def tag_image(self, image: str, other: str) -> None:
+        """Give an image that is in the node another name."""
+        self.run("ctr", "-n", "k8s.io", "images", "tag", image, other)
+
     def forward(self, host: str, port: int) -> int:
         """Make a port of the node's network, such as a Service's, reachable from the machine.
 

@@ -8,7 +8,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -120,9 +120,18 @@ def report(answers: list[Answer], urls: dict[str, str], *, recent: int = 40) -> 
     return result
 
 
+def arrivals(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The requests in the order of their arrival; with `until`, every `lap_s` seconds again until it is there."""
+    yield from plan["requests"]
+    lap = 1
+    while "until" in plan and not Path(plan["until"]).exists():
+        yield from (r | {"arrival_s": r["arrival_s"] + lap * plan["lap_s"]} for r in plan["requests"])
+        lap += 1
+
+
 async def replay(plan: dict[str, Any]) -> None:
     """The whole of it: first answers, the trace, a report each second, the end."""
-    urls, requests = plan["urls"], plan["requests"]
+    urls = plan["urls"]
     answers: list[Answer] = []
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=300)
@@ -137,7 +146,7 @@ async def replay(plan: dict[str, Any]) -> None:
 
         reporter = asyncio.create_task(reports())
         running = []
-        for request in requests:
+        for request in arrivals(plan):
             await asyncio.sleep(max(0.0, began + request["arrival_s"] - time.monotonic()))
             answer = Answer(request["model"])
             answers.append(answer)

@@ -42,12 +42,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that stories have recorded."""
+    for report in terminalreporter.getreports("passed"):
+        for name, figure in report.user_properties:
+            terminalreporter.write_line(f"{name}: {figure}")
+
+
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Cluster:
     given = getattr(request.config, "workerinput", None)
     if given:
         return Cluster(Path(given["kubeconfig"]), Path(given["folder"]))
     return _cluster(request.config)
+
+
+@pytest.fixture
+def release(cluster: Cluster) -> Iterator[None]:
+    """The story may do with the release whatever it likes: afterwards it is as it was."""
+    yield
+    site.install(cluster, verb="upgrade", options=["--install"])
 
 
 @pytest.fixture

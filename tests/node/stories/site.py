@@ -1,7 +1,8 @@
 """Where the stories happen: a node (or somebody's cluster) with the operator installed as the README says."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -9,12 +10,15 @@ import yaml
 from tests.cluster import ExistingCluster, Node, images
 from tests.cluster.cluster import Cluster
 from tests.cluster.paths import REPOSITORY
+from tests.crd.cases import merged
+from tests.node.stories.tenant import STORY
 
 RELEASE = "llmfleet"
 NAMESPACE = "llmfleet"
 CHART = REPOSITORY / "charts" / "llmfleet"
-OLD_ENGINE = "localhost/llmfleet/sim-engine:v0.10.2"
-IMAGES = (images.OPERATOR, images.SIM_ENGINE, OLD_ENGINE)
+CRD = "llmdeployments.serving.llmfleet.io"
+OLD_ENGINE = images.OLD_ENGINE
+IMAGES = (images.OPERATOR, images.SIM_ENGINE, images.OLD_ENGINE)
 GPUS = 48
 
 PROFILE = {
@@ -23,13 +27,15 @@ PROFILE = {
     "gpusPerNode": 64,
     "resources": {"requests": {"cpu": "5m", "memory": "48Mi"}, "limits": {"memory": "512Mi"}},
 }
+CORDONED = {"key": "node.kubernetes.io/unschedulable", "operator": "Exists"}
+"""Who tolerates this may also be put on a node that is being drained, where there is no other."""
 
 
 def values(**settings: Any) -> dict[str, Any]:
-    """Chart values: images that are on the node, short periods, two GPU profiles and one without a device."""
-    repository, tag = images.OPERATOR.rsplit(":", 1)
+    """Chart values: images that are on the node, short periods, GPU profiles with a device and one without."""
     return {
-        "image": {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"},
+        "image": image(images.OPERATOR),
+        "tolerations": [CORDONED],
         "settings": {
             "engine": {
                 "defaultImage": images.SIM_ENGINE,
@@ -39,6 +45,7 @@ def values(**settings: Any) -> dict[str, Any]:
             "gpuProfiles": [
                 {"name": "sim", "default": True, "resourceName": "nvidia.com/gpu", **PROFILE},
                 {"name": "sim-spot", "tolerations": [{"key": "spot", "operator": "Exists"}], **PROFILE},
+                {"name": "sim-cordoned", "tolerations": [CORDONED], **PROFILE},
                 {"name": "cpu", "resourceName": "", **PROFILE},
             ],
             "scaling": {"scrapePeriodSeconds": 1, "decisionPeriodSeconds": 1, "staleAfterSeconds": 5},
@@ -49,29 +56,69 @@ def values(**settings: Any) -> dict[str, Any]:
     }
 
 
-def install(cluster: Cluster, *, verb: str = "install", extra: dict[str, Any] | None = None) -> None:
+def image(name: str) -> dict[str, str]:
+    """The chart's value `image` for one that is on the node."""
+    repository, tag = name.rsplit(":", 1)
+    return {"repository": repository, "tag": tag, "pullPolicy": "IfNotPresent"}
+
+
+def values_file(cluster: Cluster, extra: dict[str, Any] | None = None, *, release: str = RELEASE) -> Path:
+    """A file with the stories' values and what is laid over them."""
+    file = cluster.folder / f"{release}.yaml"
+    file.write_text(yaml.safe_dump(merged(values(), extra or {})))
+    return file
+
+
+def install(
+    cluster: Cluster,
+    *,
+    verb: str = "install",
+    extra: dict[str, Any] | None = None,
+    release: str = RELEASE,
+    namespace: str = NAMESPACE,
+    options: Sequence[str] = (),
+) -> None:
     """`helm install` (or `upgrade`) of the chart, with the stories' values and what is laid over them."""
-    file = cluster.folder / "values.yaml"
-    file.write_text(yaml.safe_dump(values() | (extra or {})))
-    options = ["--namespace", NAMESPACE, "--create-namespace", "--values", str(file), "--wait", "--timeout", "120s"]
-    cluster.helm(verb, RELEASE, str(CHART), *options)
+    file = values_file(cluster, extra, release=release)
+    place = ["--namespace", namespace, "--create-namespace", "--values", str(file), "--wait", "--timeout", "120s"]
+    cluster.helm(verb, release, str(CHART), *place, *options)
+
+
+def uninstall(cluster: Cluster, *, release: str = RELEASE, namespace: str = NAMESPACE) -> None:
+    """`helm uninstall`, waiting until what it removes is gone."""
+    cluster.helm("uninstall", release, "--namespace", namespace, "--wait", "--timeout", "120s", "--ignore-not-found")
 
 
 @contextlib.contextmanager
 def opened(context: str | None) -> Iterator[Cluster]:
     """A cluster with the operator in it; removed afterwards as far as it was made here."""
     if context:
-        cluster = ExistingCluster(context)
-        cluster.prepare(IMAGES, gpus=GPUS)
-        install(cluster)
-        try:
+        with guest(ExistingCluster(context)) as cluster:
             yield cluster
-        finally:
-            cluster.helm("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait")
         return
     archives = [images.archive(name) for name in IMAGES]
-    with Node(gpus=GPUS) as node:
+    with Node(gpus=GPUS, audit_reads=True) as node:
         for archive in archives:
             node.load_image(archive)
         install(node)
         yield node
+
+
+@contextlib.contextmanager
+def guest(cluster: ExistingCluster) -> Iterator[Cluster]:
+    """Somebody's cluster with the operator in it. What was not there before is taken away again."""
+    had_namespace = cluster.find("namespace", NAMESPACE) is not None
+    had_crd = cluster.find("crd", CRD) is not None
+    cluster.prepare(images.STORIES, gpus=GPUS)
+    try:
+        install(cluster)
+        yield cluster
+    finally:
+        label = ",".join(f"{key}={value}" for key, value in STORY.items())
+        cluster.kubectl("delete", "namespaces", "--selector", label, "--timeout=180s")
+        uninstall(cluster)
+        if not had_namespace:
+            cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=120s")
+        if not had_crd:
+            cluster.kubectl("delete", "crd", CRD, "--timeout=120s")
+        cluster.restore()

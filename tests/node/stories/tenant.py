@@ -15,6 +15,9 @@ from tests.node.stories.watching import Watch, is_ready
 
 MODEL = "meta-llama/Llama-3.1-8B-Instruct"
 """Of the size that the simulated engine has."""
+STORY = {"llmfleet.io/made-by": "stories"}
+"""Label of every namespace that stories make."""
+_STOP = "/tmp/stop"  # noqa: S108 - in the client's container
 FAST = [{"name": "SIM_STARTUP_SECONDS", "value": "0"}, {"name": "SIM_CONTROL", "value": "1"}]
 
 
@@ -89,6 +92,13 @@ class Tenant:
             and event.body["metadata"].get("labels", {}).get("llmfleet.io/deployment") == name
         }
 
+    def engines(self, name: str) -> dict[str, int]:
+        """What a restart or a rollout would change: restarts by pod, and the number of ReplicaSets that there were."""
+        restarts = {
+            pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["restartCount"] for pod in self.pods(name)
+        }
+        return restarts | {"replica sets": len(self.replica_sets(name))}
+
     def is_applied(self, name: str) -> bool:
         """Whether the status speaks of what was applied last."""
         return bool(self.status(name).get("observedGeneration", 0) >= self._generations.get(name, 1))
@@ -138,12 +148,30 @@ class Tenant:
 class Client:
     """A pod that sends streaming requests through a Service and counts what was cut; see tests/demo/client.py."""
 
-    def __init__(self, tenant: Tenant, name: str, *, urls: dict[str, str], requests: list[dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        tenant: Tenant,
+        name: str,
+        *,
+        urls: dict[str, str],
+        requests: list[dict[str, Any]],
+        lap_s: float | None = None,
+    ) -> None:
+        """Start it.
+
+        Args:
+            tenant: whose namespace it runs in.
+            name: of the pod.
+            urls: served name -> URL.
+            requests: see `steady`.
+            lap_s: send them again every so many seconds, until `stop`.
+        """
         self.tenant = tenant
         self.name = name
+        endless = {"lap_s": lap_s, "until": _STOP} if lap_s else {}
         files = {
             "client.py": Path(demo_client.__file__).read_text(),
-            "plan.json": json.dumps({"urls": urls, "requests": requests}),
+            "plan.json": json.dumps({"urls": urls, "requests": requests, **endless}),
         }
         container = {
             "name": "client",
@@ -176,6 +204,11 @@ class Client:
         """Wait for the first answer of every model."""
         self._until(lambda lines: any(line["event"] == "report" for line in lines), "sends requests", 120)
 
+    def stop(self) -> dict[str, Any]:
+        """Let one that goes on for ever send no more, and wait for its last answers: see `result`."""
+        self.tenant.kubectl("exec", self.name, "--", "touch", _STOP)
+        return self.result()
+
     def result(self, *, timeout: float = 240.0) -> dict[str, Any]:
         """Wait for its end: requests, errors, ttft, tokens."""
         self._until(lambda lines: bool(lines) and lines[-1]["event"] in {"end", "no-answer"}, "has ended", timeout)
@@ -196,11 +229,14 @@ def steady(
 
 
 @contextlib.contextmanager
-def tenant(cluster: Cluster, story: str) -> Iterator[Tenant]:
-    """A namespace for one story, removed afterwards."""
+def tenant(cluster: Cluster, story: str, *, profile: str = "restricted") -> Iterator[Tenant]:
+    """A namespace for one story, under that Pod Security profile; removed afterwards."""
     namespace = f"{story[:40]}-{uuid.uuid4().hex[:5]}"
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    labels = {"pod-security.kubernetes.io/enforce": profile, **STORY}
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}})
     with Watch(cluster, namespace) as watch:
-        yield Tenant(cluster, namespace, watch)
-        cluster.api.request("DELETE", f"/api/v1/namespaces/{namespace}")
+        try:
+            yield Tenant(cluster, namespace, watch)
+        finally:
+            if cluster.find("namespace", namespace):
+                cluster.api.request("DELETE", f"/api/v1/namespaces/{namespace}")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.cluster.api import ApiError
 from tests.node.stories.tenant import Client, Tenant, spec, steady
 
 pytestmark = pytest.mark.node
@@ -56,10 +57,42 @@ def test_eviction_cuts_no_stream(team: Tenant) -> None:
     team.apply("evicted", spec(env=PACE, replicas=2))
     team.until_settled("evicted", replicas=2)
     client = streaming(team, "evicted")
-    for pod in team.ready("evicted"):
-        evict(team, pod)
-        team.until_ready("evicted", 2, without=[pod])
+    first, second = team.ready("evicted")
+    evict(team, first)
+    with pytest.raises(ApiError, match="disruption budget") as refused:
+        evict(team, second)
+    assert refused.value.status == 429
+    team.until_ready("evicted", 2, without=[first])
+    evict(team, second)
+    team.until_ready("evicted", 2, without=[first, second])
     nothing_was_cut(client)
+
+
+def test_last_replica_is_let_go(team: Tenant) -> None:
+    """A single replica does not hold up a drain: its streams end as they should, and its successor takes over."""
+    team.apply("single", spec(env=PACE))
+    team.until_settled("single", replicas=1)
+    requests = steady("single", count=20, per_second=100, output_tokens=TOKENS)
+    client = Client(team, "client", urls=team.urls("single"), requests=requests)
+    client.until_started()
+    team.watch.until_told("all are sent", lambda: client.lines()[-1]["models"]["single"]["in_flight"] == len(requests))
+    old = team.ready("single")
+    evict(team, *old)
+    team.until_ready("single", 1, without=old)
+    result = client.result()
+    assert (result["errors"], result["tokens"]) == ([], len(requests) * TOKENS)
+
+
+def test_unready_pods_do_not_hold_up_a_drain(team: Tenant) -> None:
+    """Engines that are still starting may be evicted all at once, though the budget has none to spare."""
+    team.apply("starting", spec(replicas=2, env=[{"name": "SIM_STARTUP_SECONDS", "value": "600"}]))
+    team.watch.until(
+        "two pods run", lambda: [p["status"]["phase"] for p in team.pods("starting")] == ["Running", "Running"]
+    )
+    old = {pod["metadata"]["name"] for pod in team.pods("starting")}
+    for pod in old:
+        evict(team, pod)
+    team.watch.until("both are replaced", lambda: not old & {pod["metadata"]["name"] for pod in team.pods("starting")})
 
 
 def evict(team: Tenant, pod: str) -> None:
