@@ -54,7 +54,7 @@ UNIT = Tier(
     name="unit",
     stages=((*PYTEST, *BY_FILE, "tests/unit", "tests/golden", "tests/crd", "tests/chart"),),
     beside=LINT.stages,
-    tools=go_tools.CHART,
+    tools=go_tools.CHART_CHECKS,
 )
 CONTROL_PLANE = Tier(
     name="control_plane",
@@ -67,7 +67,7 @@ NODE = Tier(
     name="node",
     stages=((*PYTEST, STORIES, "-m", "not alone and not thorough", *WORKERS),),
     beside=((*PYTEST, STORIES, "-m", "alone and not thorough"), (*PYTEST, "tests/node/test_node.py")),
-    tools=go_tools.NODE,
+    tools=go_tools.NODE_WITH_MONITORING,
     packages=packages.NODE,
 )
 E2E = replace(NODE, name="e2e", stages=(TOGETHER,), beside=(ALONE, (*PYTEST, "tests/node/test_node.py")))

@@ -65,6 +65,8 @@ def _build(tool: Tool, go: Path, env: dict[str, str]) -> None:
         _COMPILER_FLAGS,
         "-ldflags",
         _linker_flags(tool),
+        "-tags",
+        ",".join(tool.tags),
     ]
     processes.run([go, "build", *flags, "-o", unfinished, tool.package], cwd=tool.folder, env=env)
     _stamp(tool).unlink(missing_ok=True)
@@ -90,7 +92,7 @@ def _stamp(tool: Tool) -> Path:
 
 def _digest(tool: Tool) -> str:
     """Hash of everything that decides what comes out."""
-    digest = hashlib.sha256(f"{tool.package}\0{_linker_flags(tool)}".encode())
+    digest = hashlib.sha256("\0".join((tool.package, _linker_flags(tool), *tool.tags)).encode())
     for path in sorted(tool.folder.iterdir()):
         if path.suffix in {".mod", ".sum", ".go"}:
             digest.update(path.read_bytes())

@@ -7,6 +7,8 @@ MODULES = Path(__file__).parent / "go"
 KUBERNETES = "v1.34.4"
 MINOR = KUBERNETES.split(".")[1]
 HELM = "v3.22.0"
+PROMETHEUS = "3.5.0"
+KEDA = "2.21.0"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,8 @@ class Tool:
     package: str
     variables: tuple[str, ...] = ()
     """NAME=VALUE pairs for the linker, without which a program would not know its own version."""
+    tags: tuple[str, ...] = ()
+    """Build tags, to leave out what nobody needs here."""
 
     @property
     def folder(self) -> Path:
@@ -35,6 +39,25 @@ def _kubernetes(name: str) -> Tool:
         f"k8s.io/client-go/pkg/version.gitVersion={KUBERNETES}",
     )
     return Tool(name=name, module="kubernetes", package=f"k8s.io/kubernetes/cmd/{name}", variables=variables)
+
+
+def _prometheus(name: str) -> Tool:
+    return Tool(
+        name=name,
+        module="prometheus",
+        package=f"github.com/prometheus/prometheus/cmd/{name}",
+        variables=(f"github.com/prometheus/common/version.Version={PROMETHEUS}",),
+        tags=("remove_all_sd", "enable_kubernetes_sd"),  # the other ways of discovery are half of the build
+    )
+
+
+def _keda(name: str, command: str) -> Tool:
+    return Tool(
+        name=name,
+        module="keda",
+        package=f"github.com/kedacore/keda/v2/cmd/{command}",
+        variables=(f"github.com/kedacore/keda/v2/version.Version={KEDA}",),
+    )
 
 
 CONTROL_PLANE = (
@@ -54,6 +77,12 @@ CHART = (
         ),
     ),
 )
+CHART_CHECKS = (
+    *CHART,
+    _prometheus("promtool"),
+    Tool(name="kubeconform", module="kubeconform", package="github.com/yannh/kubeconform/cmd/kubeconform"),
+    Tool(name="kube-score", module="kube-score", package="github.com/zegl/kube-score/cmd/kube-score"),
+)
 CLIENT = (_kubernetes("kubectl"), *CHART)
 NODE = (
     *CONTROL_PLANE,
@@ -63,8 +92,18 @@ NODE = (
     Tool(name="pause", module="pause", package="."),
     *CHART,
 )
+MONITORING = (
+    _prometheus("prometheus"),
+    Tool(
+        name="prometheus-adapter",
+        module="prometheus-adapter",
+        package="sigs.k8s.io/prometheus-adapter/cmd/adapter",
+    ),
+)
+NODE_WITH_MONITORING = (*NODE, *MONITORING)
+NODE_WITH_KEDA = (*NODE_WITH_MONITORING, _keda("keda", "operator"), _keda("keda-adapter", "adapter"))
 SCALE = (
     *CONTROL_PLANE,
     Tool(name="kwok", module="kwok", package="sigs.k8s.io/kwok/cmd/kwok"),
 )
-ALL = tuple(dict.fromkeys((*NODE, *SCALE)))
+ALL = tuple(dict.fromkeys((*CHART_CHECKS, *NODE_WITH_KEDA, *SCALE)))

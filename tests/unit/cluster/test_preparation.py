@@ -1,6 +1,7 @@
 """What the cluster library builds and installs: when it does so, when not, and what it says."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,11 @@ def test_a_program_is_built_again_only_when_its_module_changes(tool: Tool) -> No
     assert not build._fresh(tool)
 
 
+def test_a_program_is_built_again_with_other_tags(tool: Tool) -> None:
+    finish(tool)
+    assert not build._fresh(replace(tool, tags=("less",)))
+
+
 def test_a_failed_build_says_why_and_leaves_no_program(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
     (tool.folder / "main.go").write_text("package main\n\nfunc main() { undefined() }\n")
     failing = tool.folder / "go"
@@ -56,8 +62,17 @@ def test_a_failed_build_says_why_and_leaves_no_program(tool: Tool, monkeypatch: 
 
 def test_modules_pin_the_versions_that_are_linked_in() -> None:
     """A version that a program says of itself is the version that its module names."""
-    assert f"k8s.io/kubernetes {go_tools.KUBERNETES}" in (go_tools.MODULES / "kubernetes" / "go.mod").read_text()
-    assert f"helm.sh/helm/v3 {go_tools.HELM}" in (go_tools.MODULES / "helm" / "go.mod").read_text()
+
+    def pinned(folder: str, module: str) -> str:
+        words = (go_tools.MODULES / folder / "go.mod").read_text().split()
+        return words[words.index(module) + 1]
+
+    assert pinned("kubernetes", "k8s.io/kubernetes") == go_tools.KUBERNETES
+    assert pinned("helm", "helm.sh/helm/v3") == go_tools.HELM
+    assert pinned("keda", "github.com/kedacore/keda/v2") == f"v{go_tools.KEDA}"
+    major, minor, patch = go_tools.PROMETHEUS.split(".")  # as a library its version is 0.(100 * major + minor).patch
+    module = f"v0.{100 * int(major) + int(minor)}.{patch}"
+    assert pinned("prometheus", "github.com/prometheus/prometheus") == module
 
 
 DOCKERFILE = """\
