@@ -65,12 +65,12 @@ TOGETHER = (*PYTEST, STORIES, "-m", "not alone", *WORKERS)
 ALONE = (*PYTEST, STORIES, "-m", "alone")
 NODE = Tier(
     name="node",
-    stages=((*PYTEST, STORIES, "-m", "not alone and not thorough", *WORKERS),),
-    beside=((*PYTEST, STORIES, "-m", "alone and not thorough"), (*PYTEST, "tests/node/test_node.py")),
+    stages=((*PYTEST, STORIES, "-m", "not alone and not thorough", *WORKERS), (*PYTEST, "tests/node/test_node.py")),
+    beside=((*PYTEST, STORIES, "-m", "alone and not thorough"),),
     tools=go_tools.NODE_WITH_MONITORING,
     packages=packages.NODE,
 )
-E2E = replace(NODE, name="e2e", stages=(TOGETHER,), beside=(ALONE, (*PYTEST, "tests/node", f"--ignore={STORIES}")))
+E2E = replace(NODE, name="e2e", stages=(TOGETHER, (*PYTEST, "tests/node", f"--ignore={STORIES}")), beside=(ALONE,))
 ON_CONTEXT = Tier(name="e2e", stages=(TOGETHER, ALONE), tools=go_tools.CLIENT)
 SCALE = Tier(
     name="scale",

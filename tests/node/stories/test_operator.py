@@ -15,6 +15,7 @@ from tests.node.stories.tenant import Client, Tenant, spec, steady
 pytestmark = [pytest.mark.node, pytest.mark.alone]
 
 
+@pytest.mark.thorough
 def test_killed_in_the_middle_of_a_rollout(cluster: Cluster, team: Tenant) -> None:
     """The leader dies right after a change, and again during the rollout: same end, requests go on."""
     slow = [{"name": "SIM_STARTUP_SECONDS", "value": "3"}]
