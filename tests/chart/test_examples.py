@@ -15,7 +15,9 @@ from llmfleet.engine.metrics import KV_USAGE
 from tests.chart.chart import CHART, KUBERNETES
 
 EXAMPLES = CHART / "examples"
-SETTINGS = Settings.parse(yaml.safe_load((CHART / "values.yaml").read_text())["settings"])
+PROMETHEUS = {"address": "http://prometheus-operated.monitoring.svc:9090"}
+"""What the mode KEDA needs; everything else is as the chart has it."""
+SETTINGS = Settings.parse(yaml.safe_load((CHART / "values.yaml").read_text())["settings"] | {"prometheus": PROMETHEUS})
 APPLIED = sorted(path for path in EXAMPLES.glob("*.yaml") if not path.name.endswith("-values.yaml"))
 
 

@@ -26,6 +26,8 @@ RIGHTS = {
     ("", "events"): {"create"},
 }
 """Everything, where LLMDeployments are served."""
+KEDA_RIGHTS = {("keda.sh", "scaledobjects"): CHILD | {"delete"}}
+"""Only where the settings say where Prometheus is, without which there is no mode KEDA."""
 
 FORBIDDEN_RESOURCES = {
     "secrets",
@@ -51,6 +53,7 @@ FORBIDDEN_VERBS = {"bind", "escalate", "impersonate", "delete", "deletecollectio
 DELETED = [
     {"apiGroups": [""], "resources": ["pods"]},
     {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"]},
+    {"apiGroups": ["keda.sh"], "resources": ["scaledobjects"]},
 ]
 """What the operator may delete: pods whose engine hangs, and its own autoscalers when the mode changes."""
 
@@ -130,7 +133,8 @@ def test_the_rights_are_these_and_no_others(case: str, places: list[tuple[str, s
         for wanted in (False, True)
     )
     assert [(role["kind"], role["metadata"].get("namespace")) for role in serving] == places
-    assert all(allowed(role) == RIGHTS for role in serving)
+    wanted = RIGHTS | KEDA_RIGHTS if case == "everything" else RIGHTS
+    assert all(allowed(role) == wanted for role in serving)
     assert [role["metadata"]["namespace"] for role in election] == ["llmfleet"]
     assert [rule for role in election for rule in role["rules"]] == [
         {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
@@ -153,7 +157,7 @@ def test_pods_are_not_deleted_where_hangs_are_only_told() -> None:
 def test_what_the_operator_watches_and_applies_is_granted() -> None:
     def of(resource: resources.Resource) -> set[str]:
         group = resource.api_version.rpartition("/")[0]
-        return RIGHTS[group, resource.plural]
+        return (RIGHTS | KEDA_RIGHTS)[group, resource.plural]
 
     assert all({"list", "watch"} <= of(resource) for resource in (resources.LLMS, *resources.WATCHED_CHILDREN))
     removed = {resource.plural for resource in resources.CHILDREN.values() if "delete" in of(resource)}

@@ -56,6 +56,7 @@ RESOURCES = (
     Resource("ReplicaSet", "replicasets", "apis/apps/v1"),
     Resource("PodDisruptionBudget", "poddisruptionbudgets", "apis/policy/v1"),
     Resource("HorizontalPodAutoscaler", "horizontalpodautoscalers", "apis/autoscaling/v2"),
+    Resource("ScaledObject", "scaledobjects", "apis/keda.sh/v1alpha1"),
     Resource("Lease", "leases", "apis/coordination.k8s.io/v1"),
     Resource(
         "CustomResourceDefinition", "customresourcedefinitions", "apis/apiextensions.k8s.io/v1", is_namespaced=False

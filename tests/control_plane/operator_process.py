@@ -52,8 +52,10 @@ class Operator:
         name: str = "operator",
         kubeconfig: Path | None = None,
         namespaces: tuple[str, ...] = (),
+        settings: dict[str, Any] | None = None,
     ) -> None:
         self.cluster = cluster
+        self._document = SETTINGS | (settings or {})
         self._namespaces = namespaces
         self.port = free_port()
         self._settings = cluster.folder / f"{name}.settings.yaml"
@@ -63,7 +65,7 @@ class Operator:
         self.started_at = dt.datetime.now(dt.UTC)
 
     def start(self) -> None:
-        self._settings.write_text(yaml.safe_dump(SETTINGS))
+        self._settings.write_text(yaml.safe_dump(self._document))
         argv = [sys.executable, "-m", "llmfleet", "run", f"--settings={self._settings}", f"--port={self.port}"]
         argv += [f"--namespace={namespace}" for namespace in self._namespaces]
         env = self.cluster.env | {"PYTHONPATH": str(ROOT / "operator"), "KUBECONFIG": str(self._kubeconfig)}

@@ -217,6 +217,7 @@ ACCEPTED: list[dict[str, Any]] = [
     {"spec": {"rollout": {"maxSurge": 0, "maxUnavailable": 1}}},
     {"spec": {"scaling": {"minReplicas": 2, "maxReplicas": 2}}},
     {"spec": {"scaling": {"mode": "HPA", "maxReplicas": 2}}},
+    {"spec": {"scaling": {"mode": "KEDA", "maxReplicas": 2}}},
     {"spec": {"resources": {"requests": {"cpu": 4, "memory": "1024Mi"}, "limits": {"ephemeral-storage": "0.5Gi"}}}},
     {"spec": {"replicas": 0, "suspend": True}},
     {"metadata": {"name": "a" * 52}},

@@ -80,6 +80,7 @@ class Reason(StrEnum):
     BATCH_TOO_SMALL = "BatchTooSmall"
     MODEL_SOURCE_UNAVAILABLE = "ModelSourceUnavailable"
     CACHE_NOT_SHAREABLE = "CacheNotShareable"
+    SCALING_MODE_UNAVAILABLE = "ScalingModeUnavailable"
     REFUSED_BY_CLUSTER = "RefusedByCluster"
     # ScalingActive
     SCALING = "Scaling"
@@ -92,7 +93,9 @@ class Reason(StrEnum):
     REPLICAS_OWNED_ELSEWHERE = "ReplicasOwnedElsewhere"
     AUTOSCALER_PENDING = "AutoscalerPending"
     AUTOSCALER_FAILED = "AutoscalerFailed"
+    AUTOSCALER_PAUSED = "AutoscalerPaused"
     METRICS_API_MISSING = "MetricsAPIMissing"
+    KEDA_MISSING = "KEDAMissing"
     DISABLED = "Disabled"
 
 
@@ -153,6 +156,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.BATCH_TOO_SMALL: "engine.maxNumBatchedTokens is less than a whole prompt or than the sequences of a step.",
     Reason.MODEL_SOURCE_UNAVAILABLE: "The operator's settings rule out the model's source.",
     Reason.CACHE_NOT_SHAREABLE: "The cache's volume cannot be mounted by as many replicas as there may be.",
+    Reason.SCALING_MODE_UNAVAILABLE: "The operator's settings rule out spec.scaling.mode.",
     Reason.REFUSED_BY_CLUSTER: "The API server refuses a child object; the message has its words.",
     Reason.SCALING: "Replicas follow the load.",
     Reason.HELD_MISSING_METRICS: "A ready replica gives no usable metrics: replicas are not taken away.",
@@ -164,7 +168,9 @@ SENTENCES: dict[Reason, str] = {
     Reason.REPLICAS_OWNED_ELSEWHERE: "Somebody else keeps writing spec.replicas: the autoscaler stands back.",
     Reason.AUTOSCALER_PENDING: "The mode's autoscaler has not looked yet, or that of another mode has to go first.",
     Reason.AUTOSCALER_FAILED: "The mode's autoscaler cannot scale; the message has its words.",
-    Reason.METRICS_API_MISSING: "The cluster serves no custom metrics, which spec.scaling.mode HPA needs.",
+    Reason.AUTOSCALER_PAUSED: "Somebody told the mode's autoscaler to pause.",
+    Reason.METRICS_API_MISSING: "The cluster serves no metrics of the kind that the mode's autoscaler needs.",
+    Reason.KEDA_MISSING: "The cluster has no KEDA, which spec.scaling.mode KEDA needs.",
     Reason.DISABLED: "spec.scaling is absent, or the object is suspended.",
 }
 """Each reason with the sentence that documents it."""

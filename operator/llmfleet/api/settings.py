@@ -121,6 +121,15 @@ class HangSettings(SettingsModel):
     """The same for all LLMDeployments together."""
 
 
+class PrometheusSettings(SettingsModel):
+    """The Prometheus that scrapes the engines."""
+
+    address: str = Field(default="", max_length=512, pattern="^(https?://[^ ]+)?$")
+    """URL at which KEDA asks it, such as http://prometheus-operated.monitoring.svc:9090; empty: spec.scaling.mode KEDA
+    is refused. It must scrape the engines with the labels namespace, pod and llmfleet_io_deployment (of the pods' label
+    llmfleet.io/deployment) on each series, `up` too, as the chart's PodMonitor does."""
+
+
 class Settings(SettingsModel):
     """The whole file."""
 
@@ -134,6 +143,8 @@ class Settings(SettingsModel):
     """The autoscaler's periods."""
     hangs: HangSettings = HangSettings()
     """Engines that hang."""
+    prometheus: PrometheusSettings = PrometheusSettings()
+    """The Prometheus that scrapes the engines."""
 
     @model_validator(mode="after")
     def _profiles_are_told_apart(self) -> Self:

@@ -64,6 +64,7 @@ class ScalingMode(StrEnum):
 
     BUILTIN = "Builtin"
     HPA = "HPA"
+    KEDA = "KEDA"
 
 
 class Objective(StrEnum):
@@ -94,7 +95,8 @@ class ScalingSpec(ApiModel):
 
     mode: ScalingMode = ScalingMode.BUILTIN
     """Builtin: the operator's own autoscaler, which reads the engines' metrics directly. HPA: a HorizontalPodAutoscaler
-    that the operator makes; it needs Prometheus and prometheus-adapter."""
+    that the operator makes; it needs Prometheus and prometheus-adapter. KEDA: a ScaledObject that the operator makes;
+    it needs Prometheus and KEDA."""
     min_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
     """Fewest replicas."""
     max_replicas: Annotated[int, Field(ge=1, le=1000)]

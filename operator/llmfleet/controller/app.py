@@ -12,7 +12,7 @@ import signal
 import socket
 import time
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from uuid import uuid4
 
@@ -34,7 +34,7 @@ from llmfleet.controller.occupancy import Occupancy
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.reconcile import Reconciler
 from llmfleet.controller.recorder import Recorder
-from llmfleet.controller.resources import LLMS, WATCHED_CHILDREN, Resource
+from llmfleet.controller.resources import LLMS, SCALED_OBJECTS, WATCHED_CHILDREN, Resource
 from llmfleet.controller.resync import Resync
 from llmfleet.controller.scaling_bridge import CachedDirectory, ClusterActuator, Reporter
 from llmfleet.controller.settled import Settled
@@ -79,6 +79,8 @@ class App:
         scopes = tuple(options.namespaces) or ("",)
         self.watches = Watches(tuple((LLMS.plural, scope) for scope in scopes))
         self.informers = [self._informer(resource, scope) for resource in WATCHED_CHILDREN for scope in scopes]
+        if settings.prometheus.address:
+            self.informers += [self._optional_informer(SCALED_OBJECTS, scope) for scope in scopes]
         self.health = probes.Health(self.watches, self.informers, self.queue)
         self.reconciler = Reconciler(
             cache=self.cache,
@@ -172,6 +174,19 @@ class App:
             shelf=self.cache.shelf(resource.plural),
             on_change=partial(self.queue.add, after=BURST),
         )
+
+    def _optional_informer(self, resource: Resource, namespace: str) -> Informer:
+        """Of a kind that comes with a component which may be missing, or may be installed later."""
+        return replace(self._informer(resource, namespace), on_absence=partial(self._note_absence, resource, namespace))
+
+    def _note_absence(self, resource: Resource, namespace: str, why: str) -> None:
+        """Look at the objects that may need it when it goes or comes."""
+        where = (resource.plural, namespace)
+        if self.cache.unserved.get(where, "") != why:
+            logger.info("%s: %s", resource.plural, why or "they can be had")
+            self.cache.unserved[where] = why
+            for key in list(self.cache.objects.items):
+                self.queue.add(key, after=BURST)
 
     async def _reconcile(self) -> None:
         await self.leader.elected.wait()

@@ -13,7 +13,7 @@ from llmfleet.manifests.names import FIELD_MANAGER, STARTUP_SECONDS
 
 Body = Mapping[str, Any]
 
-AUTOSCALERS = frozenset({"HorizontalPodAutoscaler"})
+AUTOSCALERS = frozenset({"HorizontalPodAutoscaler", "ScaledObject"})
 """Kinds of children of which an object has one or none, by its mode: what is no longer wanted is deleted."""
 
 
@@ -27,7 +27,7 @@ class Said(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutoscalerView(ChildView):
-    """A HorizontalPodAutoscaler."""
+    """A HorizontalPodAutoscaler, or a ScaledObject of KEDA, which has no number of its own."""
 
     name: str
     startup: int | None

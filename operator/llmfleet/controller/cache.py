@@ -12,7 +12,8 @@ from llmfleet.controller.child import ChildView, view_child
 from llmfleet.controller.observed import DeploymentView, ObjectView, Observed, view_deployment, view_object
 from llmfleet.controller.pods import PodView, is_replica, view_pod
 from llmfleet.controller.queue import Key
-from llmfleet.manifests.names import DEPLOYMENT_LABEL
+from llmfleet.controller.resources import SCALED_OBJECTS
+from llmfleet.manifests.names import DEPLOYMENT_LABEL, keda_hpa
 
 Body = Mapping[str, Any]
 
@@ -106,7 +107,7 @@ def _label_key(body: Body) -> Key:
 
 
 def _newest(views: Iterable[AutoscalerView], name: str) -> AutoscalerView | None:
-    """The one of that name; KEDA's own carries our label too."""
+    """The one of that name; that which KEDA makes carries our label too."""
     return max((view for view in views if view.name == name), key=lambda view: view.version, default=None)
 
 
@@ -120,6 +121,9 @@ class Cache:
         self.budgets: Shelf[ChildView] = Shelf(view_child, _own_key)
         self.claims: Shelf[ChildView] = Shelf(view_child, _label_key)
         self.hpas: Shelf[AutoscalerView] = Shelf(view_autoscaler, _label_key)
+        self.scaled_objects: Shelf[AutoscalerView] = Shelf(view_autoscaler, _label_key)
+        self.unserved: dict[tuple[str, str], str] = {}
+        """Plural of a resource and namespace (empty: all) -> why nothing of it can be had."""
         self.pods: Shelf[PodView] = Shelf(view_pod, _label_key)
 
     def shelf(self, plural: str) -> Shelf[Any]:
@@ -131,9 +135,14 @@ class Cache:
             "poddisruptionbudgets": self.budgets,
             "persistentvolumeclaims": self.claims,
             "horizontalpodautoscalers": self.hpas,
+            "scaledobjects": self.scaled_objects,
             "pods": self.pods,
         }
         return shelves[plural]
+
+    def why_unserved(self, plural: str, namespace: str) -> str:
+        """Why nothing of a resource can be had there; empty: it can."""
+        return self.unserved.get((plural, "")) or self.unserved.get((plural, namespace), "")
 
     def observe(self, key: Key) -> Observed | None:
         """All that is known of one LLMDeployment; None if there is none."""
@@ -147,5 +156,8 @@ class Cache:
             pdb=self.budgets.newest(key),
             claim=self.claims.newest(key),
             hpa=_newest(self.hpas.all(key), key[1]),
+            scaled_object=_newest(self.scaled_objects.all(key), key[1]),
+            keda_hpa=_newest(self.hpas.all(key), keda_hpa(key[1])),
+            keda_missing=self.why_unserved(SCALED_OBJECTS.plural, key[0]),
             pods=tuple(pod for pod in self.pods.all(key) if is_replica(pod, key[1])),
         )

@@ -22,6 +22,7 @@ _WARNINGS = START_FAILURES | frozenset(
         Reason.REPLICAS_OWNED_ELSEWHERE,
         Reason.AUTOSCALER_FAILED,
         Reason.METRICS_API_MISSING,
+        Reason.KEDA_MISSING,
     }
 )
 _HELD = frozenset({Reason.HELD_MISSING_METRICS, Reason.HELD_STALE})

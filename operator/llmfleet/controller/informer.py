@@ -1,5 +1,6 @@
 """Lists and watches one kind of child: what kopf does for the LLMDeployments, at a fifth of the CPU for each event.
 
+A kind of an optional component may be missing: then it is looked for now and then, and what needs it is told.
 An LLMDeployment changes when a person or an autoscaler writes; its children change a dozen times for each start of a
 pod. kopf prepares a task, a logger and the arguments of handlers for every event; here an event is a line of JSON that
 goes into the cache. A watch goes on from the version that it has seen. Where the API server no longer has that version,
@@ -16,7 +17,7 @@ from typing import Any
 
 from llmfleet.controller.cache import Shelf
 from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.errors import ReconcileError, TransientError, VersionGoneError
+from llmfleet.controller.errors import DeniedError, GoneError, ReconcileError, TransientError, VersionGoneError
 from llmfleet.controller.queue import Key
 from llmfleet.controller.resources import Resource
 
@@ -28,6 +29,8 @@ SILENCE = 70.0
 """Seconds without an event or bookmark (one comes each minute) after which the connection is taken for dead."""
 PAUSES = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds between tries while the API server does not answer; the last one for ever."""
+ABSENT_PAUSE = 20.0
+"""Seconds between looks for a kind that may be missing."""
 SHORTEST = 1.0
 """Seconds from one watch to the next, should the API server end each at once."""
 
@@ -45,6 +48,9 @@ class Informer:
     shelf: Shelf[Any]
     on_change: Callable[[Key], None]
     """Called with the key of the LLMDeployment whose child has changed."""
+    on_absence: Callable[[str], None] | None = None
+    """For a kind that the API server need not know, or need not open to the operator: called with the reason when
+    nothing of it can be had, and with an empty one when it can."""
     heard_at: float = field(default_factory=time.monotonic)
     """Monotonic seconds of the last sign of life, or of the last attempt to get one."""
     listed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -69,6 +75,11 @@ class Informer:
             except VersionGoneError:
                 self._version = ""
             except ReconcileError as error:
+                if self.on_absence is not None and isinstance(error, GoneError | DeniedError):
+                    self._do_without(error)
+                    self.on_absence(str(error))
+                    await asyncio.sleep(ABSENT_PAUSE)
+                    continue
                 asked = (error.retry_after or 0.0) if isinstance(error, TransientError) else 0.0
                 pause = max(asked, PAUSES[min(failures, len(PAUSES) - 1)])
                 failures += 1
@@ -86,7 +97,17 @@ class Informer:
             logger.info("%s/%s: %s that was deleted unnoticed", *key, self.resource.kind)
             self.on_change(key)
         self.listed.set()
+        if self.on_absence is not None:
+            self.on_absence("")
         return version
+
+    def _do_without(self, error: ReconcileError) -> None:
+        """Nothing of the kind can be had: what was known of a kind that is gone is gone with it."""
+        self._version = ""
+        if isinstance(error, GoneError):
+            for key in self.shelf.retain(set(), known_before=self.shelf.uids(self.namespace)):
+                self.on_change(key)
+        self.listed.set()
 
     async def _watch(self) -> None:
         """Take note of events until the watch ends."""

@@ -102,6 +102,12 @@ class Observed:
     """Of the cache."""
     hpa: AutoscalerView | None = None
     """Of the mode HPA."""
+    scaled_object: AutoscalerView | None = None
+    """Of the mode KEDA."""
+    keda_hpa: AutoscalerView | None = None
+    """What KEDA made of it."""
+    keda_missing: str = ""
+    """Why there can be no ScaledObject; empty: there can."""
     pods: tuple[PodView, ...] = ()
 
     def child(self, kind: str) -> ChildView | None:
@@ -112,12 +118,14 @@ class Observed:
             "PodDisruptionBudget": self.pdb,
             "PersistentVolumeClaim": self.claim,
             "HorizontalPodAutoscaler": self.hpa,
+            "ScaledObject": self.scaled_object,
         }[kind]
 
     @property
     def autoscalers(self) -> frozenset[str]:
         """Kinds that may write replicas for this object beside the operator, also while they are on their way out."""
-        return frozenset(kind for kind in AUTOSCALERS if (one := self.child(kind)) and one.owner == self.target.uid)
+        ours = (kind for kind in AUTOSCALERS if (one := self.child(kind)) and one.owner == self.target.uid)
+        return frozenset((*ours, *(("ScaledObject",) if self.keda_hpa else ())))
 
     def pace(self, measured: int | None) -> int:
         """Seconds of a start to which the object's autoscaler is sized; 0 where it should have none.
@@ -127,8 +135,12 @@ class Observed:
         """
         if not self.target.has_autoscaler:
             return 0
-        before = next((one.startup for one in (self.hpa,) if one is not None), None)
+        before = next((one.startup for one in (self.hpa, self.scaled_object) if one is not None), None)
         return pace.sized(self.target.startup_seconds if measured is None else measured, before=before)
+
+    def can_have(self, kind: str) -> bool:
+        """Whether the cluster knows the kind, and the operator may make one."""
+        return not (kind == "ScaledObject" and self.keda_missing)
 
     def has_autoscaler_beside(self, kind: str) -> bool:
         """Whether there is one of another kind."""

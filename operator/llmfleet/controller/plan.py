@@ -111,8 +111,8 @@ def plan(desired: Desired, observed: Observed, *, now: float) -> Plan:
     start = _start(desired, observed, now)
     for kind, wanted in desired.own_hashes.items():
         live = observed.child(kind)
-        if kind in AUTOSCALERS and observed.has_autoscaler_beside(kind):
-            continue  # two would pull at the same number; its end is an event
+        if kind in AUTOSCALERS and (observed.has_autoscaler_beside(kind) or not observed.can_have(kind)):
+            continue  # two would pull at the same number; the end of one, or the coming of KEDA, brings another pass
         if live is not None and (live.deleting or live.owner != observed.target.uid):
             waits.append(f"the {kind} of an earlier object of this name is still being deleted")
         elif step := _step(kind, wanted, live, desired, start):

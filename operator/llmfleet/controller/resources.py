@@ -31,9 +31,10 @@ SERVICES = Resource("api/v1", "services", "Service")
 BUDGETS = Resource("apis/policy/v1", "poddisruptionbudgets", "PodDisruptionBudget")
 CLAIMS = Resource("api/v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 HPAS = Resource("apis/autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
+SCALED_OBJECTS = Resource("apis/keda.sh/v1alpha1", "scaledobjects", "ScaledObject")
 PODS = Resource("api/v1", "pods", "Pod")
 REPLICA_SETS = Resource("apis/apps/v1", "replicasets", "ReplicaSet")
 EVENTS = Resource("api/v1", "events", "Event")
 
 WATCHED_CHILDREN = (DEPLOYMENTS, SERVICES, BUDGETS, CLAIMS, HPAS, PODS)
-CHILDREN = {resource.kind: resource for resource in (DEPLOYMENTS, SERVICES, BUDGETS, CLAIMS, HPAS)}
+CHILDREN = {resource.kind: resource for resource in (DEPLOYMENTS, SERVICES, BUDGETS, CLAIMS, HPAS, SCALED_OBJECTS)}

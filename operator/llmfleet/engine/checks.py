@@ -13,7 +13,7 @@ from llmfleet.api.engine import Dtype
 from llmfleet.api.reserved import is_reserved_variable
 from llmfleet.api.settings import GpuProfile, Settings
 from llmfleet.api.v1alpha1 import LLMDeployment
-from llmfleet.engine import arguments, feasibility, release, source
+from llmfleet.engine import arguments, feasibility, modes, release, source
 from llmfleet.engine.memory.planning import Outlook, case, outlook
 from llmfleet.engine.methods import BFLOAT16, capability_of
 from llmfleet.engine.problem import Problem, Severity, warning
@@ -196,10 +196,12 @@ CHECKS: tuple[Check, ...] = (
     gpus_are_on_one_node,
     source_is_available,
     cache_is_shareable,
+    modes.mode_is_available,
     release.knows_the_flags,
     release.knows_the_arguments,
     gpu_computes_the_dtype,
     memory_has_room,
+    modes.delay_is_kept,
     release.is_known,
     release.loads_safely,
     release.guards_the_key,

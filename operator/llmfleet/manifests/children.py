@@ -4,7 +4,7 @@ from typing import Any
 
 from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import LLMDeployment, ScalingMode
-from llmfleet.manifests import cache, hpa, pace, pdb, service
+from llmfleet.manifests import cache, hpa, pace, pdb, scaled_object, service
 from llmfleet.manifests import deployment as deployments
 
 
@@ -21,22 +21,24 @@ def children(
     Raises:
         LookupError, ValueError: as `pod.template`; `engine.checks` finds both before.
     """
-    return [*_before_the_pods(deployment, startup), deployments.render(deployment, settings)]
+    return [*_before_the_pods(deployment, settings, startup), deployments.render(deployment, settings)]
 
 
 def outlines(deployment: LLMDeployment, settings: Settings, *, startup: int) -> list[dict[str, Any]]:
     """The same without the pod template, which is told apart by its inputs: rendering it is most of the work."""
-    return [*_before_the_pods(deployment, startup), deployments.render_outline(deployment, settings)]
+    return [*_before_the_pods(deployment, settings, startup), deployments.render_outline(deployment, settings)]
 
 
-def _before_the_pods(deployment: LLMDeployment, startup: int) -> list[dict[str, Any]]:
-    found = (cache.render(deployment), _autoscaler(deployment, startup))
+def _before_the_pods(deployment: LLMDeployment, settings: Settings, startup: int) -> list[dict[str, Any]]:
+    found = (cache.render(deployment), _autoscaler(deployment, settings, startup))
     return [service.render(deployment), pdb.render(deployment), *(child for child in found if child)]
 
 
-def _autoscaler(deployment: LLMDeployment, startup: int) -> dict[str, Any] | None:
+def _autoscaler(deployment: LLMDeployment, settings: Settings, startup: int) -> dict[str, Any] | None:
     """Who scales where that is not the operator itself."""
     scaling = deployment.spec.scaling
     if scaling is not None and deployment.scaled_by is ScalingMode.HPA:
         return hpa.render(deployment, scaling, startup=startup)
+    if scaling is not None and deployment.scaled_by is ScalingMode.KEDA:
+        return scaled_object.render(deployment, scaling, address=settings.prometheus.address, startup=startup)
     return None

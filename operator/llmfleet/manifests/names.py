@@ -25,6 +25,11 @@ def cache_claim(name: str) -> str:
     return f"{name}-cache"
 
 
+def keda_hpa(name: str) -> str:
+    """Name of the HorizontalPodAutoscaler that KEDA makes for an object's ScaledObject."""
+    return f"keda-hpa-{name}"
+
+
 def metadata(deployment: LLMDeployment) -> dict[str, Any]:
     """The metadata of a child: it has the object's name and goes with the object.
 

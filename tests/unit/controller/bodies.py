@@ -15,7 +15,12 @@ from llmfleet.controller.pods import view_pod
 from llmfleet.manifests.children import children
 from llmfleet.manifests.deployment import with_template_hash
 
-SETTINGS = Settings.parse({"gpuProfiles": [{"name": "gpu", "default": True, "memoryGiB": 80}]})
+SETTINGS = Settings.parse(
+    {
+        "gpuProfiles": [{"name": "gpu", "default": True, "memoryGiB": 80}],
+        "prometheus": {"address": "http://prometheus:9090"},
+    }
+)
 UID = "11111111-0000-0000-0000-000000000000"
 STARTUP = 120
 """Seconds of a start to which autoscalers are sized."""
@@ -104,6 +109,8 @@ def observed(target: Body, found: Mapping[str, Body] | None = None, pods: tuple[
         service=view_child(live["Service"]) if "Service" in live else None,
         pdb=view_child(live["PodDisruptionBudget"]) if "PodDisruptionBudget" in live else None,
         hpa=view_autoscaler(live["HorizontalPodAutoscaler"]) if "HorizontalPodAutoscaler" in live else None,
+        scaled_object=view_autoscaler(live["ScaledObject"]) if "ScaledObject" in live else None,
+        keda_hpa=view_autoscaler(live["keda-hpa"]) if "keda-hpa" in live else None,
         pods=tuple(view_pod(pod) for pod in pods),
     )
 

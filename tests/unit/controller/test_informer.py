@@ -70,6 +70,7 @@ class Seen:
         self.script = script
         self.informer = informer
         self.changes = changes
+        self.absences: list[str] = []
 
     def names(self) -> set[str]:
         return {view.name for view in self.informer.shelf.all(QWEN)}
@@ -85,10 +86,11 @@ class Seen:
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(informers, "PAUSES", (0.01,))
     monkeypatch.setattr(informers, "SHORTEST", 0.01)
+    monkeypatch.setattr(informers, "ABSENT_PAUSE", 0.01)
 
 
 @asynccontextmanager
-async def at_work(*lists: list[dict[str, Any]] | int) -> AsyncIterator[Seen]:
+async def at_work(*lists: list[dict[str, Any]] | int, is_optional: bool = False) -> AsyncIterator[Seen]:
     script, changes = Script(), list[Key]()
     script.lists = iter(lists)
     app = web.Application()
@@ -106,8 +108,10 @@ async def at_work(*lists: list[dict[str, Any]] | int) -> AsyncIterator[Seen]:
             shelf=Cache().pods,
             on_change=changes.append,
         )
+        seen = Seen(script, informer, changes)
+        informer.on_absence = seen.absences.append if is_optional else None
         task = asyncio.create_task(informer.run())
-        yield Seen(script, informer, changes)
+        yield seen
         task.cancel()
         await asyncio.wait([task])
     await runner.cleanup()
@@ -162,3 +166,32 @@ async def test_an_api_server_that_refuses_is_asked_again() -> None:
         await seen.until_watched(2)
         seen.script.lines.put_nowait(line("ADDED", pod("new", 101)))
         await seen.until({"old", "new"})
+
+
+@pytest.mark.parametrize("status", [404, 403])
+async def test_a_kind_that_may_be_missing_is_looked_for_until_it_comes(status: int) -> None:
+    """Meanwhile it counts as listed, so that nothing waits for it."""
+    async with at_work(status, status, [pod("new", 90)], is_optional=True) as seen:
+        await seen.until({"new"})
+        assert seen.informer.listed.is_set()
+        assert [bool(why) for why in seen.absences] == [True, True, False]
+        assert seen.changes == [QWEN]
+
+
+async def test_a_kind_that_goes_takes_what_was_known_with_it() -> None:
+    async with at_work([pod("old", 90)], 404, 404, [], is_optional=True) as seen:
+        await seen.until({"old"})
+        seen.script.lines.put_nowait(line("ERROR", {"code": 410, "message": "too old resource version"}))
+        await seen.until(set())
+        assert seen.changes == [QWEN, QWEN]
+        await until(lambda: len(seen.absences) == 4)
+        assert [bool(why) for why in seen.absences] == [False, True, True, False]
+
+
+async def test_what_may_not_be_seen_any_more_is_still_known() -> None:
+    """A right that was taken away says nothing of what is there."""
+    async with at_work([pod("old", 90)], 403, 403, [pod("old", 90)], is_optional=True) as seen:
+        await seen.until({"old"})
+        seen.script.lines.put_nowait(line("ERROR", {"code": 410, "message": "too old resource version"}))
+        await until(lambda: len(seen.absences) == 4)
+        assert seen.changes == [QWEN]

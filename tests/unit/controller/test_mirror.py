@@ -1,5 +1,6 @@
 """What is told of an autoscaler that the operator made, by its conditions in Kubernetes' own words."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -156,3 +157,124 @@ def test_a_report_of_the_time_before_does_not_speak_for_the_built_in_autoscaler(
     active = condition(build(findings, SETTINGS, now=1795000000.0), ConditionType.SCALING_ACTIVE)
     assert active is not None
     assert (active.status, active.reason) == ("Unknown", "HeldAfterRestart")
+
+
+BY_KEDA: dict[str, Any] = {"scaling": {"mode": "KEDA", "minReplicas": 1, "maxReplicas": 6}, "replicas": 3}
+WELL = {
+    "Ready": ("True", "ScaledObjectReady", "ScaledObject is defined correctly and is ready for scaling"),
+    "Active": ("True", "ScalerActive", "Scaling is performed because triggers are active"),
+    "Fallback": ("False", "NoFallbackFound", "No fallbacks are active on this scaled object"),
+    "Paused": ("False", "ScaledObjectUnpaused", "pause annotation removed for ScaledObject"),
+}
+
+
+def keda_bodies(
+    said: dict[str, tuple[str, str, str]] | None, hpa: list[dict[str, str]] | None
+) -> dict[str, dict[str, Any]]:
+    """A ScaledObject with these conditions, and the HorizontalPodAutoscaler that KEDA made for it."""
+    found = running(llm_body(**BY_KEDA))
+    found["ScaledObject"]["status"] = {
+        "conditions": [
+            {"type": kind, "status": status, "reason": reason, "message": message}
+            for kind, (status, reason, message) in (said or {}).items()
+        ]
+    }
+    if hpa is not None:
+        meta = {"name": "keda-hpa-qwen", "namespace": "team", "uid": "k", "resourceVersion": "3"}
+        found["keda-hpa"] = {"metadata": meta, "spec": {}, "status": LOOKED | {"conditions": hpa}}
+    return found
+
+
+def told_by_keda(
+    said: dict[str, tuple[str, str, str]] | None, hpa: list[dict[str, str]] | None = None, *, missing: str = ""
+) -> Verdict:
+    target = llm_body(**BY_KEDA)
+    seen = replace(observed(target, keda_bodies(said, hpa)), keda_missing=missing)
+    found = verdict(seen, parsed(target))
+    assert found is not None
+    return found
+
+
+UNSEEN = "unable to get external metric team/s0-prometheus: unable to fetch metrics from external metrics API: "
+
+
+@pytest.mark.parametrize(
+    ("said", "hpa", "status", "reason", "words"),
+    [
+        pytest.param(
+            WELL, conditions(), "True", Reason.SCALING, "KEDA's HorizontalPodAutoscaler asks for 3 replicas",
+            id="all is well",
+        ),
+        pytest.param(
+            WELL | {"Active": ("False", "ScalerNotActive", "Scaling is not performed because triggers are not active")},
+            conditions(), "True", Reason.SCALING, "asks for 3 replicas",
+            id="without load all is well",
+        ),
+        pytest.param(
+            WELL, conditions(ScalingLimited=("True", "TooManyReplicas", "more than the maximum")),
+            "True", Reason.AT_MAXIMUM, "and the load asks for more",
+            id="at the maximum",
+        ),
+        pytest.param(
+            None, None, "Unknown", Reason.AUTOSCALER_PENDING, "KEDA has not looked at the ScaledObject yet",
+            id="not looked at",
+        ),
+        pytest.param(
+            WELL, None, "Unknown", Reason.AUTOSCALER_PENDING, "KEDA's HorizontalPodAutoscaler has not looked yet",
+            id="no HPA yet",
+        ),
+        pytest.param(
+            WELL | {"Fallback": ("True", "FallbackExists", "At least one trigger is falling back")}, conditions(),
+            "False", Reason.HELD_MISSING_METRICS, "KEDA gets no metrics and keeps the number: At least one trigger",
+            id="it falls back",
+        ),
+        pytest.param(
+            WELL, conditions(ScalingActive=("False", "FailedGetExternalMetric", f"{UNSEEN}the result is empty")),
+            "False", Reason.HELD_MISSING_METRICS, "Prometheus the engines, with the labels namespace, pod and",
+            id="its first failures",
+        ),
+        pytest.param(
+            WELL,
+            conditions(
+                ScalingActive=("False", "FailedGetExternalMetric", f"{UNSEEN}no external metrics API (x) registered")
+            ),
+            "False", Reason.METRICS_API_MISSING, "Install KEDA with its metrics server",
+            id="no metrics server",
+        ),
+        pytest.param(
+            WELL | {"Ready": ("False", "ScaledObjectCheckFailed", "failed to ensure HPA is correctly created")},
+            conditions(), "False", Reason.AUTOSCALER_FAILED, "3 replicas stay: KEDA cannot scale: failed to ensure HPA",
+            id="refused",
+        ),
+        pytest.param(
+            WELL | {"Paused": ("True", "ScaledObjectPaused", "ScaledObject is paused")}, conditions(),
+            "False", Reason.AUTOSCALER_PAUSED, "Remove the annotations autoscaling.keda.sh/paused",
+            id="paused",
+        ),
+    ],
+)  # fmt: skip
+def test_conditions_of_keda(
+    said: dict[str, tuple[str, str, str]] | None,
+    hpa: list[dict[str, str]] | None,
+    status: str,
+    reason: Reason,
+    words: str,
+) -> None:
+    found = told_by_keda(said, hpa)
+    assert (found.status, found.reason) == (status, reason)
+    assert words in found.message
+
+
+def test_a_cluster_without_keda_is_told_what_to_do() -> None:
+    found = told_by_keda(None, missing="the server could not find the requested resource")
+    assert (found.status, found.reason) == ("False", Reason.KEDA_MISSING)
+    assert "Install KEDA 2.18 or newer, which is noticed within a minute" in found.message
+
+
+@pytest.mark.parametrize("left", ["ScaledObject", "keda-hpa"])
+def test_keda_goes_before_another_mode_begins(left: str) -> None:
+    """Its HorizontalPodAutoscaler may outlive the ScaledObject for a moment."""
+    target = llm_body(scaling={"mode": "HPA", "maxReplicas": 6})
+    found = verdict(observed(target, {left: keda_bodies(WELL, conditions())[left]}), parsed(target))
+    assert found is not None
+    assert (found.reason, "the ScaledObject of another" in found.message) == (Reason.AUTOSCALER_PENDING, True)

@@ -1,5 +1,6 @@
 """What a pass does, by what is there."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -146,3 +147,37 @@ def test_an_autoscaler_that_is_not_ours_or_goes_anyway_is_left_alone(change: str
     if change == "on its way out":
         meta["deletionTimestamp"] = "2026-11-22T12:00:00Z"
     assert decide({"HorizontalPodAutoscaler": children["HorizontalPodAutoscaler"]}).removals == ()
+
+
+BY_KEDA = llm_body(scaling={"mode": "KEDA", "maxReplicas": 4})
+
+
+def plan_for(target: Bodies, children: Bodies, **seen: Any) -> Plan:
+    return plan(desired_of(target), replace(observed(target, children), **seen), now=NOW)
+
+
+def test_the_next_autoscaler_is_made_once_the_one_before_is_gone() -> None:
+    """Also if that takes its time: two would pull at one number."""
+    rest = {kind: body for kind, body in running(OBJECT).items() if kind in {"Service", "PodDisruptionBudget"}}
+    rest |= {"Deployment": running(BY_KEDA)["Deployment"]}
+    before = {"HorizontalPodAutoscaler": running(SCALED)["HorizontalPodAutoscaler"]}
+    found = plan_for(BY_KEDA, rest | before)
+    assert ([removal.kind for removal in found.removals], found.steps) == (["HorizontalPodAutoscaler"], ())
+    before["HorizontalPodAutoscaler"]["metadata"]["deletionTimestamp"] = "2026-11-22T12:00:00Z"
+    found = plan_for(BY_KEDA, rest | before)
+    assert (found.removals, found.steps, found.waits) == ((), (), ())
+    assert [step.kind for step in plan_for(BY_KEDA, rest).steps] == ["ScaledObject"]
+
+
+def test_what_keda_made_counts_as_keda() -> None:
+    """The HorizontalPodAutoscaler of a ScaledObject goes a moment after it; it is not the operator's to delete."""
+    left = {"keda-hpa": running(SCALED)["HorizontalPodAutoscaler"]}
+    found = plan_for(SCALED, left)
+    assert found.removals == ()
+    assert "HorizontalPodAutoscaler" not in [step.kind for step in found.steps]
+
+
+def test_without_keda_everything_else_is_made() -> None:
+    found = plan_for(BY_KEDA, {}, keda_missing="the server could not find the requested resource")
+    assert [step.kind for step in found.steps] == ["Service", "PodDisruptionBudget"]
+    assert [step.kind for step in found.later] == ["Deployment"]

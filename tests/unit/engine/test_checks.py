@@ -95,6 +95,12 @@ ERRORS: list[tuple[str, dict[str, Any], Reason, str]] = [
         "there may be 2 replicas",
     ),
     (
+        "KEDA without an address of Prometheus",
+        {"scaling": {"mode": "KEDA", "maxReplicas": 4}},
+        Reason.SCALING_MODE_UNAVAILABLE,
+        "needs prometheus.address in the operator's settings",
+    ),
+    (
         "flag of a newer version",
         {"engine": image("0.13.0", maxModelLen="auto")},
         Reason.FLAG_UNKNOWN_TO_ENGINE,
@@ -142,6 +148,11 @@ WARNINGS: list[tuple[str, dict[str, Any], list[str]]] = [
         ["API key of vLLM 0.21.0 can be passed by", "does not reliably finish"],
     ),
     ("0.17", {"engine": image("0.17.1")}, ["may run code of the model repository", "does not reliably finish"]),
+    (
+        "a delay longer than an HPA's",
+        {"scaling": {"mode": "HPA", "maxReplicas": 4, "scaleDownDelaySeconds": 3601}},
+        ["scaleDownDelaySeconds is 3601, and a HorizontalPodAutoscaler looks back 3600 s at most"],
+    ),
     ("unknown version", {"engine": {"image": "own/x:latest"}}, ["is not known, and 0.32.0 is assumed"]),
 ]
 
