@@ -182,3 +182,16 @@ def test_it_goes_with_the_object(cluster: ControlPlane) -> None:
     until(lambda: target.exists("hpa"), what="an autoscaler")
     cluster.kubectl("delete", "llm", target.name)
     until_gone(target, "hpa")
+
+
+def test_the_idlest_pods_are_marked_before_replicas_go(cluster: ControlPlane) -> None:
+    """Whoever wrote the number: the ReplicaSet chooses by what is on the pods at that moment."""
+    target = Target(cluster, "idle")
+    target.apply(replicas=3, scaling=HPA)
+    until(lambda: target.get("llm")["status"].get("readyReplicas") == 3, what="three replicas")
+    time.sleep(6.0)  # the autoscaler's loop has looked at them
+    since = now()
+    cluster.kubectl("scale", "llm", target.name, "--replicas=1")
+    until(lambda: target.get("deployment")["spec"]["replicas"] == 1, what="one replica")
+    done = [e.resource for e in writes(cluster, since=since) if e.name.startswith("idle") and "/" not in e.resource]
+    assert done[:3] == ["pods", "pods", "deployments"]

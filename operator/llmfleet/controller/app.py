@@ -12,8 +12,7 @@ import signal
 import socket
 import time
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from uuid import uuid4
 
 import kopf
@@ -28,19 +27,18 @@ from llmfleet.controller.chronicle import Chronicle
 from llmfleet.controller.cluster import Api, Cluster, connect
 from llmfleet.controller.errors import TransientError
 from llmfleet.controller.fleet_metrics import FleetCollector
-from llmfleet.controller.informer import Informer
+from llmfleet.controller.informers import Informers
 from llmfleet.controller.leader import Leader
 from llmfleet.controller.occupancy import Occupancy
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.reconcile import Reconciler
 from llmfleet.controller.recorder import Recorder
-from llmfleet.controller.resources import LLMS, SCALED_OBJECTS, WATCHED_CHILDREN, Resource
+from llmfleet.controller.resources import LLMS
 from llmfleet.controller.resync import Resync
 from llmfleet.controller.scaling_bridge import CachedDirectory, ClusterActuator, Reporter
 from llmfleet.controller.settled import Settled
 from llmfleet.controller.startups import FailedStarts, Restarts, Startups
 from llmfleet.controller.watches import Watches
-from llmfleet.manifests.names import DEPLOYMENT_LABEL
 from llmfleet.scaling.clock import SystemClock
 from llmfleet.scaling.guard import HangGuard
 from llmfleet.scaling.loop import ScalingLoop
@@ -49,8 +47,6 @@ from llmfleet.scaling.scrape import Scraper
 
 logger = logging.getLogger(__name__)
 
-BURST = 0.2
-"""Seconds for which events of children are gathered: a start is a dozen of them, and each pass may write the status."""
 CRD_PAUSE = 5.0
 """Seconds between looks for the CRD."""
 
@@ -78,9 +74,7 @@ class App:
         self.queue = WorkQueue()
         scopes = tuple(options.namespaces) or ("",)
         self.watches = Watches(tuple((LLMS.plural, scope) for scope in scopes))
-        self.informers = [self._informer(resource, scope) for resource in WATCHED_CHILDREN for scope in scopes]
-        if settings.prometheus.address:
-            self.informers += [self._optional_informer(SCALED_OBJECTS, scope) for scope in scopes]
+        self.informers = Informers(self.cluster, self.cache, self.queue).of(scopes, settings)
         self.health = probes.Health(self.watches, self.informers, self.queue)
         self.reconciler = Reconciler(
             cache=self.cache,
@@ -164,29 +158,6 @@ class App:
         logger.critical("The Lease is lost: this process ends")
         logging.shutdown()
         os._exit(1)
-
-    def _informer(self, resource: Resource, namespace: str) -> Informer:
-        return Informer(
-            cluster=self.cluster,
-            resource=resource,
-            namespace=namespace,
-            selector=DEPLOYMENT_LABEL,
-            shelf=self.cache.shelf(resource.plural),
-            on_change=partial(self.queue.add, after=BURST),
-        )
-
-    def _optional_informer(self, resource: Resource, namespace: str) -> Informer:
-        """Of a kind that comes with a component which may be missing, or may be installed later."""
-        return replace(self._informer(resource, namespace), on_absence=partial(self._note_absence, resource, namespace))
-
-    def _note_absence(self, resource: Resource, namespace: str, why: str) -> None:
-        """Look at the objects that may need it when it goes or comes."""
-        where = (resource.plural, namespace)
-        if self.cache.unserved.get(where, "") != why:
-            logger.info("%s: %s", resource.plural, why or "they can be had")
-            self.cache.unserved[where] = why
-            for key in list(self.cache.objects.items):
-                self.queue.add(key, after=BURST)
 
     async def _reconcile(self) -> None:
         await self.leader.elected.wait()

@@ -4,33 +4,23 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
-from pydantic import ValidationError
-
-from llmfleet.api.conditions import Reason
 from llmfleet.api.settings import Settings
-from llmfleet.api.status import PlanStatus
 from llmfleet.api.v1alpha1 import LLMDeployment, ScalingMode
 from llmfleet.controller import events, metrics, status
 from llmfleet.controller.apply import Applier
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ConflictError, InvalidError, ReconcileError, TransientError
-from llmfleet.controller.observed import ObjectView, Observed
-from llmfleet.controller.plan import Desired, Plan, desire, plan
+from llmfleet.controller.observed import Observed
+from llmfleet.controller.plan import Desired, Plan, plan
 from llmfleet.controller.queue import Key
+from llmfleet.controller.reading import Known, read
 from llmfleet.controller.recorder import Recorder
-from llmfleet.controller.settings import explain
 from llmfleet.controller.settled import Settled
 from llmfleet.controller.startups import FailedStarts, Restarts, Startups
 from llmfleet.controller.status import Findings
-from llmfleet.engine import version as versions
-from llmfleet.engine.checks import check
-from llmfleet.engine.memory import plan_status
-from llmfleet.engine.memory.planning import case, outlook
-from llmfleet.engine.problem import Problem, Severity
-from llmfleet.engine.version import image_of
+from llmfleet.engine.problem import Problem
 from llmfleet.manifests.children import children
 from llmfleet.scaling.ports import ObjectRef
 from llmfleet.scaling.report import Report
@@ -41,26 +31,6 @@ REPORT_PAUSE = 0.5
 """Seconds after which the status is written when something was applied: by then there are pods to speak of."""
 REFUSED_PAUSE = 60.0
 """Seconds between tries of what the API server refused: what stood in the way (a quota, a foreign object) may go."""
-
-
-class Known(NamedTuple):
-    """What follows from one generation of an object alone."""
-
-    uid: str
-    generation: int
-    deployment: LLMDeployment | None
-    """None if the stored object cannot be read."""
-    problems: tuple[Problem, ...]
-    desired: Desired | None
-    """None if nothing is to be applied."""
-    plan: PlanStatus | None = None
-    """The memory plan; None if the stored object cannot be read."""
-    is_comparable: bool = False
-    """Whether engines count their KV cache as the plan does."""
-    told: str = ""
-    """The version that engines told, and by which it was judged where nothing else says it."""
-    startup: int = 0
-    """Seconds of a start to which an autoscaler is sized; 0 where there is none."""
 
 
 async def no_marks(_: ObjectRef, __: int) -> None:
@@ -225,28 +195,3 @@ class Reconciler:
         metrics.ERRORS.labels(kind).inc()
         if kind != "invalid":
             metrics.RECONCILES.labels(kind).inc()
-
-
-def read(target: ObjectView, settings: Settings, *, told: str = "", startup: int = 0) -> Known:
-    """Parse, check, and work out what the object should have.
-
-    Args:
-        target: the object.
-        settings: the administrator's.
-        told: version that the engines of this very spec tell; it is judged by where neither tag nor settings have one.
-            What is applied does not depend on it: pods that run must not be replaced for what they said.
-        startup: seconds of a start to which its autoscaler is sized.
-    """
-    try:
-        deployment = LLMDeployment.parse(target.body)
-    except ValidationError as error:
-        words = f"The stored object is not valid any more: {explain(error)}. Correct it with `kubectl edit`."
-        return Known(target.uid, target.generation, None, (Problem(Reason.NOT_READABLE, words),), None)
-    by = versions.as_told(settings, image_of(deployment.spec, settings), told)
-    of = case(deployment, by)
-    seen = outlook(of)
-    problems = tuple(check(deployment, by, seen=seen))
-    is_refused = any(problem.severity is Severity.ERROR for problem in problems)
-    desired = None if is_refused else desire(deployment, settings, startup=startup)
-    planned, comparable = plan_status.status_of(seen), plan_status.is_comparable(of)
-    return Known(target.uid, target.generation, deployment, problems, desired, planned, comparable, told, startup)

@@ -245,15 +245,7 @@ class ScalingLoop:
         """Report what is new."""
         if self._objects.get(ref) is not memory:
             return  # gone, or no longer the leader
-        report = Report(
-            scaling=memory.published.status if memory.published else None,
-            kv_cache_tokens=memory.kv_cache_tokens,
-            version=memory.engine_version,
-            hung=memory.hangs.told,
-            replaced=memory.hangs.past,
-            recommendations=memory.adviser.told,
-        )
-        if report != memory.report:
+        if (report := memory.said()) != memory.report:
             memory.report = report
             self.on_report(ref, report)
 

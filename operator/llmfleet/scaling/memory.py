@@ -76,6 +76,17 @@ class ObjectMemory:
         before, self.decided_at = self.decided_at, now
         return now - before if before is not None else 0.0
 
+    def said(self) -> Report:
+        """All that is to be told now."""
+        return Report(
+            scaling=self.published.status if self.published else None,
+            kv_cache_tokens=self.kv_cache_tokens,
+            version=self.engine_version,
+            hung=self.hangs.told,
+            replaced=self.hangs.past,
+            recommendations=self.adviser.told,
+        )
+
     def awaits_echo(self, resource_version: str, now: float) -> bool:
         """Whether the directory still shows the object as it was before our write."""
         return self.echo_of == resource_version and now < self.echo_until

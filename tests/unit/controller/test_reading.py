@@ -2,7 +2,7 @@
 
 from llmfleet.api.settings import Settings
 from llmfleet.controller.observed import view_object
-from llmfleet.controller.reconcile import Known, read
+from llmfleet.controller.reading import Known, read
 from tests.unit.controller.bodies import SETTINGS, llm_body
 
 NIGHTLY = "vllm/vllm-openai:nightly"

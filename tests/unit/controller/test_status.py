@@ -17,7 +17,7 @@ from llmfleet.api.status import (
 )
 from llmfleet.controller.conditions import Judgement, merge
 from llmfleet.controller.events import transitions
-from llmfleet.controller.reconcile import read
+from llmfleet.controller.reading import read
 from llmfleet.controller.starts import Aim, Start, StartHold
 from llmfleet.controller.status import Findings, build
 from llmfleet.engine.failures import explain
