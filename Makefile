@@ -8,7 +8,7 @@ TORCH_WHEEL ?=
 ARGS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help demo test lint e2e scan bench generate lock clean setup
+.PHONY: help demo test lint e2e scan sbom bench generate lock clean setup
 
 help:  ## say what there is
 	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/^([a-z0-9]+):[^#]*## /  make \1\t/' | expand -t 20
@@ -30,6 +30,9 @@ e2e: setup  ## the stories on a whole node alone
 
 scan: setup  ## kubeconform, kube-score and checkov on what helm installs and on what the operator makes
 	@$(PYTHON) -m tests.run scan
+
+sbom: setup  ## the images' bills of materials (CycloneDX) into build-out/sbom
+	@$(PYTHON) -m tests.cluster.archives build-out/sbom
 
 bench: setup  ## the figures at scale alone
 	@$(PYTHON) -m tests.run scale

@@ -64,9 +64,10 @@ CONTROL_PLANE = Tier(
 )
 TOGETHER = (*PYTEST, STORIES, "-m", "not alone", *WORKERS)
 ALONE = (*PYTEST, STORIES, "-m", "alone")
+NODE_ITSELF = (*PYTEST, "tests/node/test_node.py", "tests/node/test_images.py")
 NODE = Tier(
     name="node",
-    stages=((*PYTEST, STORIES, "-m", "not alone and not thorough", *WORKERS), (*PYTEST, "tests/node/test_node.py")),
+    stages=((*PYTEST, STORIES, "-m", "not alone and not thorough", *WORKERS), NODE_ITSELF),
     beside=((*PYTEST, STORIES, "-m", "alone and not thorough"),),
     tools=go_tools.NODE_WITH_MONITORING,
     packages=packages.NODE,
