@@ -8,7 +8,7 @@ TORCH_WHEEL ?=
 ARGS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help demo test lint e2e bench generate lock clean setup
+.PHONY: help demo test lint e2e scan sbom bench generate lock clean setup
 
 help:  ## say what there is
 	@grep -E '^[a-z0-9]+:.*##' Makefile | sed -E 's/^([a-z0-9]+):[^#]*## /  make \1\t/' | expand -t 20
@@ -28,6 +28,12 @@ lint: setup  ## ruff, mypy --strict, import contracts
 e2e: setup  ## the stories on a whole node alone
 	@$(PYTHON) -m tests.run e2e $(if $(CONTEXT),--context $(CONTEXT))
 
+scan: setup  ## kubeconform, kube-score and checkov on what helm installs and on what the operator makes
+	@$(PYTHON) -m tests.run scan
+
+sbom: setup  ## the images' bills of materials (CycloneDX) into build-out/sbom
+	@$(PYTHON) -m tests.cluster.archives build-out/sbom
+
 bench: setup  ## the figures at scale alone
 	@$(PYTHON) -m tests.run scale
 
@@ -46,6 +52,7 @@ lock:  ## pin Python packages anew (needs uv); images get the versions that are 
 	$(LOCK_IMAGE) images/operator/build-requirements.in -o images/operator/build-requirements.lock
 	$(LOCK_IMAGE) images/sim-engine/pyproject.toml -o images/sim-engine/requirements.lock
 	$(LOCK_VLLM) --override images/vllm-cpu/overrides.txt images/vllm-cpu/requirements.in -o images/vllm-cpu/requirements.lock
+	$(LOCK_VLLM) tests/scan/checkov.in -o tests/scan/checkov.lock
 	for version in 0.11.2 0.15.1 0.28.0; do \
 	  $(LOCK_VLLM) --no-deps tests/engine/parsers/$$version.in -o tests/engine/parsers/$$version.lock || exit 1; done
 

@@ -21,6 +21,7 @@ from tests.cluster.go_tools import Tool
 from tests.cluster.packages import Package
 from tests.cluster.paths import REPOSITORY
 from tests.engine import environment
+from tests.scan import environment as scan_environment
 
 PYTEST = ("-m", "pytest", "-q")
 STORIES = "tests/node/stories"
@@ -63,9 +64,10 @@ CONTROL_PLANE = Tier(
 )
 TOGETHER = (*PYTEST, STORIES, "-m", "not alone", *WORKERS)
 ALONE = (*PYTEST, STORIES, "-m", "alone")
+NODE_ITSELF = (*PYTEST, "tests/node/test_node.py", "tests/node/test_images.py")
 NODE = Tier(
     name="node",
-    stages=((*PYTEST, STORIES, "-m", "not alone and not thorough", *WORKERS), (*PYTEST, "tests/node/test_node.py")),
+    stages=((*PYTEST, STORIES, "-m", "not alone and not thorough", *WORKERS), NODE_ITSELF),
     beside=((*PYTEST, STORIES, "-m", "alone and not thorough"),),
     tools=go_tools.NODE_WITH_MONITORING,
     packages=packages.NODE,
@@ -85,6 +87,12 @@ ENGINE = Tier(
     stages=((*PYTEST, "tests/engine", f"--ignore={ON_ENGINE_NODE}", *TWO_FILES),),
     prepare=environment.ensure,
 )
+SCAN = Tier(
+    name="scan",
+    stages=((*PYTEST, "tests/scan"),),
+    tools=go_tools.CHART_CHECKS,
+    prepare=scan_environment.ensure,
+)
 ENGINE_NODE = Tier(
     name="engine_node",
     stages=((*PYTEST, "-s", ON_ENGINE_NODE),),
@@ -92,9 +100,9 @@ ENGINE_NODE = Tier(
     packages=packages.NODE,
     prepare=environment.image,
 )
-TIERS = {tier.name: tier for tier in (LINT, UNIT, CONTROL_PLANE, NODE, E2E, SCALE, ENGINE, ENGINE_NODE)}
+TIERS = {tier.name: tier for tier in (LINT, UNIT, CONTROL_PLANE, NODE, E2E, SCALE, SCAN, ENGINE, ENGINE_NODE)}
 DEFAULT = (UNIT, CONTROL_PLANE, NODE)
-ALL = (UNIT, CONTROL_PLANE, E2E, SCALE, ENGINE, ENGINE_NODE)
+ALL = (UNIT, SCAN, CONTROL_PLANE, E2E, SCALE, ENGINE, ENGINE_NODE)
 
 
 @dataclass
@@ -187,7 +195,7 @@ def main(argv: list[str]) -> int:
     chosen = ALL if "all" in options.tiers else tuple(TIERS[name] for name in dict.fromkeys(options.tiers))
     began, report = time.monotonic(), Report()
     if chosen == DEFAULT:
-        report.skipped += ["scale, the real vLLM, and the stories marked thorough (TIERS=all runs them)"]
+        report.skipped += ["scale, scanners, the real vLLM, and the stories marked thorough (TIERS=all runs them)"]
     tiers = tuple(ON_CONTEXT if tier in (NODE, E2E) and options.context else tier for tier in chosen)
     prepare(tiers)
     for tier in tiers:
