@@ -120,5 +120,5 @@ def guest(cluster: ExistingCluster) -> Iterator[Cluster]:
         if not had_namespace:
             cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=120s")
         if not had_crd:
-            cluster.kubectl("delete", "crd", CRD, "--timeout=120s")
+            cluster.kubectl("delete", "crd", CRD, "--ignore-not-found", "--timeout=120s")
         cluster.restore()
