@@ -18,7 +18,7 @@ pytestmark = pytest.mark.control_plane
 
 CRD = Path(__file__).parents[2] / "crds" / "llmdeployments.serving.llmfleet.io.yaml"
 CONSTRAINTS = spec_constraints(crd.document())
-DERIVED = ("minimum", "maximum", "minLength", "maxLength", "maxItems", "enum")
+DERIVED = ("minimum", "maximum", "minLength", "maxLength", "maxItems", "maxProperties", "enum")
 
 
 @pytest.fixture(scope="module")
