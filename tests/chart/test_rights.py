@@ -196,4 +196,7 @@ def test_the_comparison_in_the_security_notes_counts_ours_right() -> None:
         for wanted in (False, True)
     )
     rules, lease = (sum(len(role["rules"]) for role in some) for some in (serving, election))
-    assert f"| llmfleet | {rules} (with KEDA {rules + 1}) and {lease} for its Lease |" in (CHART.parents[1] / "SECURITY.md").read_text()
+    assert (
+        f"| llmfleet | {rules} (with KEDA {rules + 1}) and {lease} for its Lease |"
+        in (CHART.parents[1] / "SECURITY.md").read_text()
+    )

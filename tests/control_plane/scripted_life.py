@@ -103,7 +103,7 @@ def live(cluster: ControlPlane) -> None:
     time.sleep(max(0.0, began + NAMES_LISTED_SECONDS - time.monotonic()))
     late = Target(cluster, "late")  # whether each name is free
     late.apply(cache={"size": "1Gi", "perReplica": False}, rollout={"maxSurge": 0, "maxUnavailable": 1}, **HUB_SECRETS)
-    late.wait_for("Ready", reason="Available")
+    until(lambda: late.exists("deployment"), what="the children of late")
     come_and_go(Target(cluster, "by-hpa"), "HPA", "horizontalpodautoscaler")
     come_and_go(Target(cluster, "by-keda"), "KEDA", "scaledobject")
     Target(cluster, "bucket").apply(**BUCKET_SECRETS)

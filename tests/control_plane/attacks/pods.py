@@ -35,7 +35,9 @@ POD_FIELDS = (
     ),
     ignored("priority", "`priorityClassName: system-node-critical`", {"priorityClassName": "system-node-critical"}),
     ignored(
-        "command", "a `command` of its own, with a shell", {"engine": {"command": ["sh", "-c", "id"], "args": ["-c"]}}
+        "own-command",
+        "a `command` of its own, with a shell",
+        {"engine": {"command": ["sh", "-c", "id"], "args": ["-c"]}},
     ),
     ignored("init-container", "an init container", {"initContainers": [{"name": "x", "image": "busybox"}]}),
     ignored(

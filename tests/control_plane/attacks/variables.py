@@ -94,13 +94,13 @@ VARIABLES = (
 
 SIZES = (
     Attack(
-        name="1000-gpus",
+        name="gpus-1000",
         what="1000 GPUs for a replica",
         change={"gpu": {"tensorParallelSize": 1000}},
         refused="should be less than or equal to 64",
     ),
     Attack(
-        name="4096-gpus",
+        name="gpus-4096",
         what="64 times 64 GPUs for a replica",
         change={"gpu": {"tensorParallelSize": 64, "pipelineParallelSize": 64}},
         reason="TooManyGPUs",
