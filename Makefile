@@ -40,6 +40,7 @@ bench: setup  ## the figures at scale alone
 generate: setup  ## write what is derived from the sources anew
 	$(PYTHON) operator/generate.py
 	$(PYTHON) -m charts.generate
+	$(PYTHON) -m tests.control_plane.attacks.table
 
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 LOCK_IMAGE := $(LOCK) --no-annotate --constraint tests/requirements.lock

@@ -94,7 +94,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from llmfleet.controller import app  # noqa: PLC0415 - see LAZY
 
-    settings = load(arguments.settings)
+    settings = load(arguments.settings).at_home(arguments.lease_namespace)
     configure(arguments.log_format)
     options = app.Options(
         namespaces=arguments.namespace, lease_namespace=arguments.lease_namespace, port=arguments.port

@@ -69,7 +69,13 @@ def test_the_operator_fits_the_restricted_profile(case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_every_object_is_in_a_namespace_by_name_and_labelled(case: str) -> None:
     """`helm template | kubectl apply` must give what `helm install` gives."""
-    cluster_wide = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"}
+    cluster_wide = {
+        "CustomResourceDefinition",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    }
     for manifest in manifests(values(case)):
         meta = manifest["metadata"]
         assert ("namespace" in meta) is (manifest["kind"] not in cluster_wide), manifest["kind"]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from llmfleet.controller import leader, resources
-from llmfleet.controller.autoscalers import AUTOSCALERS
-from tests.chart.chart import Manifest, manifests
+from llmfleet.controller.plan import OPTIONAL
+from tests.chart.chart import CHART, Manifest, manifests
 from tests.chart.test_rendering import CASES, values
 
 CHILD = {"get", "list", "watch", "create", "patch"}
@@ -20,6 +20,7 @@ RIGHTS = {
     ("apps", "replicasets"): {"get"},
     ("policy", "poddisruptionbudgets"): CHILD,
     ("autoscaling", "horizontalpodautoscalers"): CHILD | {"delete"},
+    ("networking.k8s.io", "networkpolicies"): CHILD | {"delete"},
     ("", "services"): CHILD,
     ("", "persistentvolumeclaims"): CHILD,
     ("", "pods"): {"list", "watch", "patch", "delete"},
@@ -50,12 +51,13 @@ FORBIDDEN_RESOURCES = {
     "llmdeployments/finalizers",
 }
 FORBIDDEN_VERBS = {"bind", "escalate", "impersonate", "delete", "deletecollection"}
-DELETED = [
+DELETED = (
     {"apiGroups": [""], "resources": ["pods"]},
     {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"]},
     {"apiGroups": ["keda.sh"], "resources": ["scaledobjects"]},
-]
-"""What the operator may delete: pods whose engine hangs, and its own autoscalers when the mode changes."""
+    {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"]},
+)
+"""What the operator may delete: pods whose engine hangs, and optional children that are no longer wanted."""
 
 Rule = dict[str, Any]
 
@@ -160,9 +162,8 @@ def test_what_the_operator_watches_and_applies_is_granted() -> None:
         return (RIGHTS | KEDA_RIGHTS)[group, resource.plural]
 
     assert all({"list", "watch"} <= of(resource) for resource in (resources.LLMS, *resources.WATCHED_CHILDREN))
-    removed = {resource.plural for resource in resources.CHILDREN.values() if "delete" in of(resource)}
-    assert all(of(resource) - {"delete"} == CHILD for resource in resources.CHILDREN.values())
-    assert removed == {resource.plural for kind, resource in resources.CHILDREN.items() if kind in AUTOSCALERS}
+    for kind, resource in resources.CHILDREN.items():
+        assert of(resource) == CHILD | ({"delete"} if kind in OPTIONAL else set())
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -187,3 +188,15 @@ def test_the_operator_watches_where_it_has_rights(case: str, watched: list[str])
     (deployment,) = (m for m in manifests(values(case)) if m["kind"] == "Deployment")
     args = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
     assert [arg.removeprefix("--namespace=") for arg in args if arg.startswith("--namespace=")] == watched
+
+
+def test_the_comparison_in_the_security_notes_counts_ours_right() -> None:
+    serving, election = (
+        [role for role in roles("defaults") if role["metadata"]["name"].endswith("-leader") is wanted]
+        for wanted in (False, True)
+    )
+    rules, lease = (sum(len(role["rules"]) for role in some) for some in (serving, election))
+    assert (
+        f"| llmfleet | {rules} (with KEDA {rules + 1}) and {lease} for its Lease |"
+        in (CHART.parents[1] / "SECURITY.md").read_text()
+    )

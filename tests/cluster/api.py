@@ -57,6 +57,7 @@ RESOURCES = (
     Resource("PodDisruptionBudget", "poddisruptionbudgets", "apis/policy/v1"),
     Resource("HorizontalPodAutoscaler", "horizontalpodautoscalers", "apis/autoscaling/v2"),
     Resource("ScaledObject", "scaledobjects", "apis/keda.sh/v1alpha1"),
+    Resource("NetworkPolicy", "networkpolicies", "apis/networking.k8s.io/v1"),
     Resource("Lease", "leases", "apis/coordination.k8s.io/v1"),
     Resource(
         "CustomResourceDefinition", "customresourcedefinitions", "apis/apiextensions.k8s.io/v1", is_namespaced=False

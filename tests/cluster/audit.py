@@ -49,6 +49,8 @@ class Event:
     verb: str
     user: str
     agent: str
+    group: str
+    """API group of the resource; empty for the core one."""
     resource: str
     """Plural, with the subresource after a slash: `deployments/scale`."""
     namespace: str
@@ -76,6 +78,7 @@ class Event:
             verb=entry["verb"],
             user=entry["user"].get("username", ""),
             agent=entry.get("userAgent", ""),
+            group=target.get("apiGroup", ""),
             resource=target.get("resource", "") + (f"/{sub}" if sub else ""),
             namespace=target.get("namespace", ""),
             name=target.get("name", ""),

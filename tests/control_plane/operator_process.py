@@ -52,11 +52,13 @@ class Operator:
         name: str = "operator",
         kubeconfig: Path | None = None,
         namespaces: tuple[str, ...] = (),
+        lease_namespace: str = "default",
         settings: dict[str, Any] | None = None,
     ) -> None:
         self.cluster = cluster
         self._document = SETTINGS | (settings or {})
         self._namespaces = namespaces
+        self._lease_namespace = lease_namespace
         self.port = free_port()
         self._settings = cluster.folder / f"{name}.settings.yaml"
         self._log = cluster.folder / f"{name}.{self.port}.log"
@@ -68,6 +70,7 @@ class Operator:
         self._settings.write_text(yaml.safe_dump(self._document))
         argv = [sys.executable, "-m", "llmfleet", "run", f"--settings={self._settings}", f"--port={self.port}"]
         argv += [f"--namespace={namespace}" for namespace in self._namespaces]
+        argv += [f"--lease-namespace={self._lease_namespace}"]
         env = self.cluster.env | {"PYTHONPATH": str(ROOT / "operator"), "KUBECONFIG": str(self._kubeconfig)}
         self.started_at = dt.datetime.now(dt.UTC)
         with self._log.open("ab") as log:

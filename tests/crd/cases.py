@@ -26,6 +26,7 @@ BASES: dict[tuple[str, ...], Any] = {
     ("spec", "engine", "lora", "adapters", "[]"): {"name": "a", "source": "a/b"},
     ("spec", "cache"): {"size": "1Gi"},
     ("spec", "access", "apiKeySecretRef"): {"name": "key", "key": "api-key"},
+    ("spec", "access", "networkPolicy", "from", "[]"): {},
     ("spec", "engine", "env", "[]"): {"name": "A", "value": "b"},
 }
 """What must stand around a value for it to be judged alone."""
@@ -43,6 +44,8 @@ PATTERNS: dict[str, tuple[Any, Any]] = {
     "spec.model.tokenSecretRef.key": ("a/b", "_Tok.en-1"),
     "spec.access.apiKeySecretRef.name": ("../x", "key"),
     "spec.access.apiKeySecretRef.key": ("$(x)", "api-key"),
+    "spec.access.networkPolicy.from.[].namespaceSelector.matchLabels.{}": ("a b", "team-a"),
+    "spec.access.networkPolicy.from.[].podSelector.matchLabels.{}": ("-a", ""),
     "spec.engine.image": ("image; rm -rf /", "registry.example:5000/team/vllm@sha256:00"),
     "spec.engine.quantization": ("fp8 --x", "compressed-tensors"),
     "spec.engine.env.[].name": ("A-B", "NCCL_DEBUG"),
@@ -169,6 +172,15 @@ RULES: list[tuple[str, dict[str, Any], str]] = [
         {"spec": {"engine": {"extraArgs": ["--log-config-file=/models/x.json"]}}},
         "--log-config-file is refused: a logging configuration can name any code to run",
     ),
+    *(
+        ("must have either ipBlock", {"spec": {"access": {"networkPolicy": {"from": [peer]}}}}, "or both")
+        for peer in ({}, {"podSelector": {}, "ipBlock": {"cidr": "10.0.0.0/8"}})
+    ),
+    (
+        "must be a network, such as",
+        {"spec": {"access": {"networkPolicy": {"from": [{"ipBlock": {"cidr": "10.0.0.0"}}]}}}},
+        "such as 10.0.0.0/8",
+    ),
     (
         "minReplicas must not be above",
         {"spec": {"scaling": {"minReplicas": 3, "maxReplicas": 2}}},
@@ -204,6 +216,24 @@ ACCEPTED: list[dict[str, Any]] = [
     {"spec": {"engine": {"chunkedPrefill": False, "maxNumBatchedTokens": 1, "maxModelLen": "auto"}}},
     {"spec": {"cache": {"size": "1Ti", "storageClassName": "fast", "perReplica": True}}},
     {"spec": {"cache": {"claimName": "mine", "accessMode": "ReadWriteMany"}}},
+    {"spec": {"access": {"networkPolicy": {}}}},
+    {
+        "spec": {
+            "access": {
+                "networkPolicy": {
+                    "from": [
+                        {"podSelector": {}},
+                        {
+                            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "apps"}},
+                            "podSelector": {},
+                        },
+                        {"ipBlock": {"cidr": "10.0.0.0/8"}},
+                        {"ipBlock": {"cidr": "2001:db8::/32"}},
+                    ]
+                }
+            }
+        }
+    },
     {"spec": {"engine": {"maxModelLen": "auto"}}},
     {"spec": {"engine": {"maxModelLen": 1}}},
     {"spec": {"engine": {"maxModelLen": 10485760}}},
@@ -246,7 +276,7 @@ def placed(path: tuple[str, ...], value: Any) -> dict[str, Any]:
     """An object that has the value at this path and around it what makes everything else valid."""
     for depth in range(len(path) - 1, -1, -1):
         step = path[depth]
-        value = [value] if step == "[]" else {step: value}
+        value = [value] if step == "[]" else {"key" if step == "{}" else step: value}
         base = {} if path == CLAIM_NAME else BASES.get(path[:depth], {})
         value = merged(base, value) if isinstance(value, dict) else value
     around: dict[str, Any] = BUCKET if path[: len(S3)] == S3 else {}
@@ -262,6 +292,7 @@ def beyond(constraint: Constraint) -> Any:
         "minLength": lambda bound: "a" * (bound - 1),
         "maxLength": lambda bound: "a" * (bound + 1),
         "maxItems": lambda bound: items(constraint.path, bound + 1),
+        "maxProperties": lambda bound: {f"k{index}": "" for index in range(bound + 1)},
         "enum": lambda _: "NoSuchValue",
     }
     return outside[constraint.keyword](constraint.value)
@@ -275,6 +306,7 @@ def at(constraint: Constraint) -> Any:
         "minLength": lambda bound: "a" * bound,
         "maxLength": lambda bound: "a" * bound,
         "maxItems": lambda bound: items(constraint.path, bound),
+        "maxProperties": lambda bound: {f"k{index}": "" for index in range(bound)},
         "enum": lambda values: values[-1],
     }
     return inside[constraint.keyword](constraint.value)
@@ -284,6 +316,8 @@ def items(path: tuple[str, ...], count: int) -> list[Any]:
     """That many different items of the list at this path."""
     if path[-1] == "env":
         return [{"name": f"A{index}"} for index in range(count)]
+    if path[-1] == "from":
+        return [{"podSelector": {}}] * count
     if path[-1] == "adapters":
         return [{"name": f"a{index}", "source": "a/b"} for index in range(count)]
     if path[-1] == "extraArgs":

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-BOUNDS = ("minimum", "maximum", "minLength", "maxLength", "maxItems", "pattern", "enum")
+BOUNDS = ("minimum", "maximum", "minLength", "maxLength", "maxItems", "maxProperties", "pattern", "enum")
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,7 @@ class Constraint:
     """One thing that the API server refuses."""
 
     path: tuple[str, ...]
-    """Where it stands, from the object's root; `[]` is an item of a list."""
+    """Where it stands, from the object's root; `[]` is an item of a list, `{}` a value of a map."""
     keyword: str
     """minimum, pattern, rule, ..."""
     value: Any
@@ -43,6 +43,8 @@ def constraints(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[
         yield from constraints(child, (*path, name))
     if "items" in schema:
         yield from constraints(schema["items"], (*path, "[]"))
+    if isinstance(schema.get("additionalProperties"), dict):
+        yield from constraints(schema["additionalProperties"], (*path, "{}"))
 
 
 def spec_constraints(document: dict[str, Any]) -> list[Constraint]:

@@ -25,7 +25,9 @@ def test_generated_files_are_fresh() -> None:
 def nodes(schema: dict[str, Any], path: str = "") -> list[tuple[str, dict[str, Any]]]:
     below = [pair for name, child in schema.get("properties", {}).items() for pair in nodes(child, f"{path}.{name}")]
     inside = nodes(schema["items"], f"{path}[]") if "items" in schema else []
-    return [(path, schema), *below, *inside]
+    values = schema.get("additionalProperties")
+    mapped = nodes(values, f"{path}[]") if isinstance(values, dict) else []
+    return [(path, schema), *below, *inside, *mapped]
 
 
 def test_every_field_is_described_typed_and_bounded() -> None:
@@ -37,6 +39,8 @@ def test_every_field_is_described_typed_and_bounded() -> None:
         assert path.endswith("[]") or node.get("description"), f"{path} has no description"
         if kind == "string" and "enum" not in node:
             assert "maxLength" in node, path
+        if "additionalProperties" in node:
+            assert "maxProperties" in node, path
         if kind == "array":
             assert "maxItems" in node, path
             assert "x-kubernetes-list-type" in node, path

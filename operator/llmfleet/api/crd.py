@@ -61,6 +61,8 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
     if "properties" in node:
         node.pop("additionalProperties", None)
         node["properties"] = {key: _structural(value, definitions) for key, value in node["properties"].items()}
+    if isinstance(node.get("additionalProperties"), dict):
+        node["additionalProperties"] = _structural(node["additionalProperties"], definitions)
     if "items" in node:
         node["items"] = _structural(node["items"], definitions)
     return node

@@ -108,6 +108,18 @@ class ScalingSettings(SettingsModel):
     """Age in seconds from which a replica's metrics no longer count."""
 
 
+Namespace = Annotated[str, Field(max_length=63, pattern=DNS_LABEL)]
+
+
+class NetworkSettings(SettingsModel):
+    """Whom each spec.access.networkPolicy lets to the engines, beside its own peers."""
+
+    operator_namespace: Namespace | None = None
+    """Where the operator runs, which reads the engines' metrics. Absent: where it finds itself."""
+    monitoring_namespaces: list[Namespace] = []
+    """Where Prometheus runs."""
+
+
 class HangSettings(SettingsModel):
     """Engines that hang: requests in flight, and no step."""
 
@@ -141,6 +153,8 @@ class Settings(SettingsModel):
     """Kinds of GPU."""
     scaling: ScalingSettings = ScalingSettings()
     """The autoscaler's periods."""
+    network: NetworkSettings = NetworkSettings()
+    """Who may always connect to the engines."""
     hangs: HangSettings = HangSettings()
     """Engines that hang."""
     prometheus: PrometheusSettings = PrometheusSettings()
@@ -163,6 +177,13 @@ class Settings(SettingsModel):
             pydantic.ValidationError: a value out of bounds, or an unknown key.
         """
         return cls.model_validate(document or {})
+
+    def at_home(self, namespace: str) -> "Settings":
+        """The settings with the operator's own namespace, where they do not name it."""
+        network = self.network
+        if network.operator_namespace is None:
+            network = network.model_copy(update={"operator_namespace": namespace})
+        return self.model_copy(update={"network": network})
 
     def profile(self, name: str) -> GpuProfile | None:
         """The profile of that name, or the default for an empty name; None where there is none."""

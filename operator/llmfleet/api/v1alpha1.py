@@ -14,6 +14,7 @@ from llmfleet.api.base import ApiModel, Cel, rules
 from llmfleet.api.cache import CacheSpec
 from llmfleet.api.engine import EngineSpec
 from llmfleet.api.model import ModelSpec
+from llmfleet.api.network import NetworkPolicySpec
 from llmfleet.api.references import Quantity, SecretKeyRef
 
 GROUP = "serving.llmfleet.io"
@@ -148,7 +149,10 @@ class AccessSpec(ApiModel):
     """Who may use the endpoint."""
 
     api_key_secret_ref: SecretKeyRef | None = None
-    """Clients must send this key as a bearer token; given to the engine by environment, never read by the operator."""
+    """Clients must send this key as a bearer token; given to the engine by environment, never read by the operator.
+    vLLM asks for it under /v1, /v2 and /inference only: for the rest of its endpoints use networkPolicy."""
+    network_policy: NetworkPolicySpec | None = None
+    """Who may connect to the engines. Absent: everybody whom the cluster lets."""
 
 
 class LLMDeploymentSpec(ApiModel):

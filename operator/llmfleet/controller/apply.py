@@ -57,7 +57,7 @@ class Applier:
         await _all(self._send(step, manifest) for step, manifest in zip(plan.steps, final, strict=True))
 
     async def _remove(self, removal: Removal, namespace: str) -> None:
-        logger.info("%s/%s: delete %s: spec.scaling has another mode", namespace, removal.name, removal.kind)
+        logger.info("%s/%s: delete %s: the spec does not ask for it any more", namespace, removal.name, removal.kind)
         resource, version = CHILDREN[removal.kind], str(removal.version)
         with contextlib.suppress(GoneError):
             await self.cluster.delete(resource, namespace, removal.name, uid=removal.uid, version=version)

@@ -14,7 +14,7 @@ from llmfleet.manifests.names import FIELD_MANAGER, STARTUP_SECONDS
 Body = Mapping[str, Any]
 
 AUTOSCALERS = frozenset({"HorizontalPodAutoscaler", "ScaledObject"})
-"""Kinds of children of which an object has one or none, by its mode: what is no longer wanted is deleted."""
+"""Kinds of children of which an object has one or none, by its mode."""
 
 
 class Said(NamedTuple):

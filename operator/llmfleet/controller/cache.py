@@ -124,6 +124,7 @@ class Cache:
         self.scaled_objects: Shelf[AutoscalerView] = Shelf(view_autoscaler, _label_key)
         self.unserved: dict[tuple[str, str], str] = {}
         """Plural of a resource and namespace (empty: all) -> why nothing of it can be had."""
+        self.policies: Shelf[ChildView] = Shelf(view_child, _own_key)
         self.pods: Shelf[PodView] = Shelf(view_pod, _label_key)
 
     def shelf(self, plural: str) -> Shelf[Any]:
@@ -136,6 +137,7 @@ class Cache:
             "persistentvolumeclaims": self.claims,
             "horizontalpodautoscalers": self.hpas,
             "scaledobjects": self.scaled_objects,
+            "networkpolicies": self.policies,
             "pods": self.pods,
         }
         return shelves[plural]
@@ -159,5 +161,6 @@ class Cache:
             scaled_object=_newest(self.scaled_objects.all(key), key[1]),
             keda_hpa=_newest(self.hpas.all(key), keda_hpa(key[1])),
             keda_missing=self.why_unserved(SCALED_OBJECTS.plural, key[0]),
+            policy=self.policies.newest(key),
             pods=tuple(pod for pod in self.pods.all(key) if is_replica(pod, key[1])),
         )

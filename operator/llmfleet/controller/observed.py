@@ -108,6 +108,8 @@ class Observed:
     """What KEDA made of it."""
     keda_missing: str = ""
     """Why there can be no ScaledObject; empty: there can."""
+    policy: ChildView | None = None
+    """Who may connect."""
     pods: tuple[PodView, ...] = ()
 
     def child(self, kind: str) -> ChildView | None:
@@ -119,6 +121,7 @@ class Observed:
             "PersistentVolumeClaim": self.claim,
             "HorizontalPodAutoscaler": self.hpa,
             "ScaledObject": self.scaled_object,
+            "NetworkPolicy": self.policy,
         }[kind]
 
     @property

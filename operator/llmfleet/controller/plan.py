@@ -15,12 +15,15 @@ from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.controller.autoscalers import AUTOSCALERS
 from llmfleet.controller.child import ChildView, own_hash
 from llmfleet.controller.observed import DeploymentView, Observed
+from llmfleet.controller.resources import POLICIES
 from llmfleet.controller.starts import Aim, Start, judge
 from llmfleet.manifests.children import outlines
 from llmfleet.manifests.hashing import inputs_hash
 
 Manifest = dict[str, Any]
 
+OPTIONAL = AUTOSCALERS | {POLICIES.kind}
+"""Kinds of which an object has one or none, as its spec says: what is no longer wanted is deleted."""
 COLLECTION_PAUSE = 2.0
 """Seconds between looks at a child that Kubernetes is about to delete."""
 
@@ -124,8 +127,8 @@ def plan(desired: Desired, observed: Observed, *, now: float) -> Plan:
 
 
 def _removals(desired: Desired, observed: Observed) -> Iterator[Removal]:
-    """Autoscalers of a mode that is no longer the object's."""
-    for kind in sorted(AUTOSCALERS - desired.own_hashes.keys()):
+    """Children that the spec no longer asks for."""
+    for kind in sorted(OPTIONAL - desired.own_hashes.keys()):
         live = observed.child(kind)
         if live is not None and live.owner == observed.target.uid and not live.deleting:
             yield Removal(kind=kind, name=observed.target.name, uid=live.uid, version=live.version)

@@ -5,10 +5,12 @@ fails because the API server is away or because another process leads.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from llmfleet.controller import metrics
@@ -87,13 +89,20 @@ def application(health: Health) -> web.Application:
     return app
 
 
+def _is_worth_telling(record: logging.LogRecord) -> bool:
+    """A request that is not HTTP is its sender's fault, and anybody in the cluster may send thousands."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
 async def serve(health: Health, *, port: int) -> web.AppRunner:
     """Start to answer; the caller cleans up.
 
     Raises:
         SettingsError: the port is taken.
     """
-    runner = web.AppRunner(application(health), access_log=None)
+    server_log = logging.getLogger("aiohttp.server")
+    server_log.addFilter(_is_worth_telling)
+    runner = web.AppRunner(application(health), access_log=None, logger=server_log)
     await runner.setup()
     try:
         await web.TCPSite(runner, port=port).start()

@@ -32,9 +32,12 @@ BUDGETS = Resource("apis/policy/v1", "poddisruptionbudgets", "PodDisruptionBudge
 CLAIMS = Resource("api/v1", "persistentvolumeclaims", "PersistentVolumeClaim")
 HPAS = Resource("apis/autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler")
 SCALED_OBJECTS = Resource("apis/keda.sh/v1alpha1", "scaledobjects", "ScaledObject")
+POLICIES = Resource("apis/networking.k8s.io/v1", "networkpolicies", "NetworkPolicy")
 PODS = Resource("api/v1", "pods", "Pod")
 REPLICA_SETS = Resource("apis/apps/v1", "replicasets", "ReplicaSet")
 EVENTS = Resource("api/v1", "events", "Event")
 
-WATCHED_CHILDREN = (DEPLOYMENTS, SERVICES, BUDGETS, CLAIMS, HPAS, PODS)
-CHILDREN = {resource.kind: resource for resource in (DEPLOYMENTS, SERVICES, BUDGETS, CLAIMS, HPAS, SCALED_OBJECTS)}
+WATCHED_CHILDREN = (DEPLOYMENTS, SERVICES, BUDGETS, CLAIMS, HPAS, POLICIES, PODS)
+CHILDREN = {
+    resource.kind: resource for resource in (DEPLOYMENTS, SERVICES, BUDGETS, CLAIMS, HPAS, SCALED_OBJECTS, POLICIES)
+}

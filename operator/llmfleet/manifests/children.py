@@ -4,7 +4,7 @@ from typing import Any
 
 from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import LLMDeployment, ScalingMode
-from llmfleet.manifests import cache, hpa, pace, pdb, scaled_object, service
+from llmfleet.manifests import cache, hpa, network_policy, pace, pdb, scaled_object, service
 from llmfleet.manifests import deployment as deployments
 
 
@@ -30,8 +30,9 @@ def outlines(deployment: LLMDeployment, settings: Settings, *, startup: int) -> 
 
 
 def _before_the_pods(deployment: LLMDeployment, settings: Settings, startup: int) -> list[dict[str, Any]]:
-    found = (cache.render(deployment), _autoscaler(deployment, settings, startup))
-    return [service.render(deployment), pdb.render(deployment), *(child for child in found if child)]
+    policy, autoscaler = network_policy.render(deployment, settings), _autoscaler(deployment, settings, startup)
+    optional = (cache.render(deployment), policy, autoscaler)
+    return [service.render(deployment), pdb.render(deployment), *(child for child in optional if child)]
 
 
 def _autoscaler(deployment: LLMDeployment, settings: Settings, startup: int) -> dict[str, Any] | None:

@@ -20,8 +20,13 @@ from llmfleet.manifests.names import FIELD_MANAGER
 Fields = Mapping[str, Any]
 """A node of fieldsV1: `f:NAME`, `k:{"key": ...}`, `v:VALUE`, `i:INDEX` -> the fields below; `.` is the node itself."""
 
-NOT_INPUTS: dict[str, Any] = {"replicas": True, "scaling": True, "model": {"architecture"}}
-"""Fields of the spec that change how many pods there are, or what is planned for them, never what a pod is."""
+NOT_INPUTS: dict[str, Any] = {
+    "replicas": True,
+    "scaling": True,
+    "model": {"architecture"},
+    "access": {"network_policy"},
+}
+"""Fields of the spec that never change what a pod is: how many there are, what is planned, who reaches them."""
 
 
 def inputs_hash(deployment: LLMDeployment, settings: Settings) -> str:
@@ -32,10 +37,12 @@ def inputs_hash(deployment: LLMDeployment, settings: Settings) -> str:
     hub = settings.models.hub.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     profile = settings.profile(deployment.spec.gpu.profile)
     image = image_of(deployment.spec, settings)
+    spec = deployment.spec.model_dump(mode="json", by_alias=True, exclude=NOT_INPUTS, exclude_defaults=True)
     used = {"resource_name", "node_selector", "tolerations", "resources"}
     return digest(
         {
-            "spec": deployment.spec.model_dump(mode="json", by_alias=True, exclude=NOT_INPUTS, exclude_defaults=True),
+            # A section of which nothing is left is as if it had not been written.
+            "spec": {name: value for name, value in spec.items() if value != {}},
             "profile": profile and profile.model_dump(mode="json", by_alias=True, include=used, exclude_defaults=True),
             "image": image,
             # Not the assumed version: where nothing is known, the next operator may assume another one.

@@ -1,12 +1,14 @@
 """One cluster for all stories of a run, also when pytest-xdist spreads them over several processes."""
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cluster import Node
 from tests.cluster.cluster import Cluster
 from tests.node.stories import site
 from tests.node.stories.tenant import Tenant, tenant
@@ -35,6 +37,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """End the cluster that this process started."""
     if _OPENED in config.stash:
         config.stash[_OPENED].close()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """The run fails if the API server refused the operator anything: then the chart's rights do not suffice."""
+    cluster = session.config.stash.get(_CLUSTER, None)
+    refused = site.refusals(cluster) if isinstance(cluster, Node) else []
+    if refused:
+        print("", *(f"The operator was refused: {line}" for line in refused), sep="\n", file=sys.__stderr__)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,8 @@ def opened(context: str | None) -> Iterator[Cluster]:
     with Node(gpus=GPUS, audit_reads=True) as node:
         for archive in archives:
             node.load_image(archive)
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        node.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}})
         install(node)
         yield node
 
@@ -122,3 +125,10 @@ def guest(cluster: ExistingCluster) -> Iterator[Cluster]:
         if not had_crd:
             cluster.kubectl("delete", "crd", CRD, "--ignore-not-found", "--timeout=120s")
         cluster.restore()
+
+
+def refusals(node: Node) -> list[str]:
+    """What the API server refused the operator for want of rights, each once."""
+    user = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
+    found = node.audit_log.events(user=user, where=lambda event: event.code == HTTPStatus.FORBIDDEN)
+    return sorted({f"{event.verb} {event.group}/{event.resource} in {event.namespace or 'all'}" for event in found})

@@ -59,6 +59,7 @@ ROLLS_NOT: dict[str, dict[str, Any]] = {
     "scaling.mode": {"scaling": {"mode": "HPA", "minReplicas": 2, "maxReplicas": 3}},
     "model.architecture": {"model": {"architecture": "Qwen/Qwen3-8B"}},
     "rollout": {"rollout": {"maxSurge": 2, "maxUnavailable": 1}},
+    "access.networkPolicy": {"access": {"networkPolicy": {"from": [{"podSelector": {}}]}}},
     "suspend": {"suspend": True},
 }
 

@@ -111,6 +111,7 @@ def observed(target: Body, found: Mapping[str, Body] | None = None, pods: tuple[
         hpa=view_autoscaler(live["HorizontalPodAutoscaler"]) if "HorizontalPodAutoscaler" in live else None,
         scaled_object=view_autoscaler(live["ScaledObject"]) if "ScaledObject" in live else None,
         keda_hpa=view_autoscaler(live["keda-hpa"]) if "keda-hpa" in live else None,
+        policy=view_child(live["NetworkPolicy"]) if "NetworkPolicy" in live else None,
         pods=tuple(view_pod(pod) for pod in pods),
     )
 

@@ -110,6 +110,30 @@ def test_an_edit_of_our_fields_outside_the_template_is_taken_back(kind: str, pat
     assert summary(decide(children)) == [(kind, "differs from what is wanted", template)]
 
 
+GUARDED = llm_body(access={"networkPolicy": {"from": [{"podSelector": {}}]}})
+
+
+def test_a_child_that_the_spec_no_longer_asks_for_is_deleted_as_it_was_seen() -> None:
+    """And one of somebody else's, or one that is on its way out, is left alone."""
+    children = running(GUARDED)
+    assert decide(children, desired=desired_of(GUARDED)).removals == ()
+    seen = Removal(kind="NetworkPolicy", name="qwen", uid="uid-of-NetworkPolicy", version=2)
+    assert decide(children).removals == (seen,)
+    assert decide(children).steps == ()
+    children["NetworkPolicy"]["metadata"]["deletionTimestamp"] = "2026-11-22T12:00:00Z"
+    assert decide(children).removals == ()
+    foreign = running(GUARDED)
+    foreign["NetworkPolicy"]["metadata"]["ownerReferences"] = []
+    assert decide(foreign).removals == ()
+
+
+def test_selectors_that_are_empty_are_told_apart() -> None:
+    """Every pod of this namespace, or of all: in both cases what is written is empty."""
+    everywhere = llm_body(access={"networkPolicy": {"from": [{"namespaceSelector": {}}]}})
+    found = decide(running(GUARDED), desired=desired_of(everywhere))
+    assert summary(found) == [("NetworkPolicy", "differs from what is wanted", Template.NONE)]
+
+
 def test_children_of_an_earlier_object_are_waited_for() -> None:
     children = running(llm_body(uid="22222222-0000-0000-0000-000000000000"))
     found = decide(children)

@@ -3,12 +3,13 @@
 import asyncio
 import time
 
-from aiohttp.test_utils import TestClient, TestServer
+import pytest
+from aiohttp.test_utils import TestClient, TestServer, unused_port
 
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.informer import Informer
-from llmfleet.controller.probes import BEAT_LIMIT, LAG_LIMIT, PASS_LIMIT, WATCH_LIMIT, Health, application
+from llmfleet.controller.probes import BEAT_LIMIT, LAG_LIMIT, PASS_LIMIT, WATCH_LIMIT, Health, application, serve
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.resources import PODS as POD_RESOURCE
 from llmfleet.controller.watches import Watch, Watches
@@ -62,6 +63,18 @@ async def test_pages() -> None:
         text = await (await client.get("/metrics")).text()
         assert "llmfleet_leader" in text
         assert "_created" not in text
+
+
+async def test_what_is_no_request_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    port = unused_port()
+    runner = await serve(health(), port=port)
+    for text in (b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\n\r\n", b"\x16\x03\x01 no HTTP\r\n\r\n"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(text)
+        assert b" 400 " in await reader.readline()
+        writer.close()
+    await runner.cleanup()
+    assert caplog.records == []
 
 
 async def test_a_blocked_event_loop_is_measured() -> None:

@@ -80,7 +80,7 @@ BASE: dict[str, Any] = {
 }
 PROFILE: dict[str, Any] = {"name": "h100", "default": True, "memoryGiB": 80}
 SETTINGS = Settings.parse({"gpuProfiles": [PROFILE, {"name": "other", "memoryGiB": 80}]})
-NOT_IN_PODS = ("replicas", "scaling.", "model.architecture")
+NOT_IN_PODS = ("replicas", "scaling.", "model.architecture", "access.networkPolicy.")
 
 
 def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -120,6 +120,12 @@ def test_replicas_and_scaling_do_not() -> None:
     assert inputs_hash(deployment(**BASE, replicas=7, scaling=scaling), SETTINGS) == inputs_hash(
         deployment(**BASE), SETTINGS
     )
+
+
+@pytest.mark.parametrize("base", [{}, BASE], ids=["alone", "beside a key"])
+def test_a_network_policy_does_not(base: dict[str, Any]) -> None:
+    guarded = base | {"access": base.get("access", {}) | {"networkPolicy": {"from": [{"podSelector": {}}]}}}
+    assert inputs_hash(deployment(**guarded), SETTINGS) == inputs_hash(deployment(**base), SETTINGS)
 
 
 def test_a_default_that_is_written_out_is_no_change() -> None:

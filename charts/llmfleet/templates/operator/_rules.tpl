@@ -1,7 +1,7 @@
 {{/*
 What the operator may do where LLMDeployments are served: the one source of the ClusterRole and of the Roles.
 Server-side apply needs `patch`, and `create` for what is not there yet. Children go with their owner; all that the
-operator deletes are pods whose engine hangs, and autoscalers of its own making when `spec.scaling.mode` changes. It
+operator deletes are pods whose engine hangs, and children of its own making that the spec does not ask for any more. It
 reads no Secret, and executes nothing.
 */}}
 {{- define "llmfleet.rules" -}}
@@ -31,6 +31,9 @@ reads no Secret, and executes nothing.
   resources: [scaledobjects]
   verbs: [get, list, watch, create, patch, delete]
 {{- end }}
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [services, persistentvolumeclaims]
   verbs: [get, list, watch, create, patch]
