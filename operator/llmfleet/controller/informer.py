@@ -77,7 +77,8 @@ class Informer:
             except ReconcileError as error:
                 if self.on_absence is not None and isinstance(error, GoneError | DeniedError):
                     self._do_without(error)
-                    self.on_absence(str(error))
+                    unknown = f"the API server does not know the resource {self.resource.plural}"
+                    self.on_absence(unknown if isinstance(error, GoneError) else str(error))
                     await asyncio.sleep(ABSENT_PAUSE)
                     continue
                 asked = (error.retry_after or 0.0) if isinstance(error, TransientError) else 0.0

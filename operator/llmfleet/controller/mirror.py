@@ -14,6 +14,8 @@ from llmfleet.controller.observed import Observed
 
 NO_METRICS_API = ("no custom metrics API", "no external metrics API", "could not find the requested resource")
 """How Kubernetes words it that nobody serves metrics of a kind."""
+TRIGGER_ERRORS = frozenset({"TriggerError", "PartialTriggerError"})
+"""KEDA's reasons where Prometheus does not answer, or answers nothing."""
 RULES = "charts/llmfleet/examples/prometheus-adapter-values.yaml"
 _KINDS = {ScalingMode.HPA: "HorizontalPodAutoscaler", ScalingMode.KEDA: "ScaledObject"}
 
@@ -94,12 +96,13 @@ def _obstacle(said: Mapping[str, Said]) -> tuple[Reason, str] | None:
     if paused.status == "True":
         remedy = "Remove the annotations autoscaling.keda.sh/paused... from the ScaledObject."
         return Reason.AUTOSCALER_PAUSED, f"KEDA is told to pause: {paused.message} ({paused.reason}). {remedy}"
+    if fallback.status == "True" or ready.reason in TRIGGER_ERRORS:
+        said_by = fallback if fallback.status == "True" else ready
+        words = f"KEDA gets no metrics and keeps the number: {said_by.message} ({said_by.reason})."
+        return Reason.HELD_MISSING_METRICS, f"{words} {KEDA.no_metrics}"
     if ready.status == "False":
         words = f"KEDA cannot scale: {ready.message} ({ready.reason})."
         return Reason.AUTOSCALER_FAILED, f"{words} `kubectl describe scaledobject` has its Events."
-    if fallback.status == "True":
-        words = f"KEDA gets no metrics and keeps the number: {fallback.message} ({fallback.reason})."
-        return Reason.HELD_MISSING_METRICS, f"{words} {KEDA.no_metrics}"
     return None
 
 

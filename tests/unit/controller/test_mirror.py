@@ -229,6 +229,11 @@ UNSEEN = "unable to get external metric team/s0-prometheus: unable to fetch metr
             id="it falls back",
         ),
         pytest.param(
+            WELL | {"Ready": ("Unknown", "PartialTriggerError", "Some triggers are not working correctly")},
+            conditions(), "False", Reason.HELD_MISSING_METRICS, "Some triggers are not working correctly",
+            id="one trigger fails",
+        ),
+        pytest.param(
             WELL, conditions(ScalingActive=("False", "FailedGetExternalMetric", f"{UNSEEN}the result is empty")),
             "False", Reason.HELD_MISSING_METRICS, "Prometheus the engines, with the labels namespace, pod and",
             id="its first failures",
