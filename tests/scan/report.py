@@ -19,7 +19,9 @@ operator makes of the LLMDeployments in `tests/golden`. They run offline with `m
 without a reason below, and on a reason without a finding. `.venv/bin/pytest tests/scan --update-golden` makes the page.
 
 """
-TAIL = """
+TAIL = f"""
+kubeconform knows no {", ".join(scanners.UNKNOWN_KINDS)}, which are other projects'; tests of their own look at them.
+
 Not run: kube-linter, Polaris and kubescape, whose Go modules could not be had; scanners of images, since they need a
 database of known holes from the network. Each image carries what such a scanner reads, its
 [bill of materials](README.md#images).

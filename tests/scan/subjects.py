@@ -1,5 +1,6 @@
 """What is scanned: the chart as it renders for each case of tests/chart, and what becomes of those of tests/golden."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,10 +40,11 @@ def write(folder: Path) -> list[Subject]:
     ]
 
 
-def count(subjects: list[Subject], part: str) -> int:
-    """The objects of a part."""
+def count(subjects: list[Subject], part: str, *, but: Collection[str] = ()) -> int:
+    """The objects of a part that are not of certain kinds."""
     files = [path for subject in subjects if subject.part == part for path in subject.files]
-    return sum(1 for path in files for document in yaml.safe_load_all(path.read_text()) if document)
+    documents = [document for path in files for document in yaml.safe_load_all(path.read_text()) if document]
+    return sum(1 for document in documents if document["kind"] not in but)
 
 
 def _file(path: Path, text: str) -> Path:
