@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from tests.chart.chart import CHART
-from tests.chart.observability import ALERTS, alerts, promtool, unknown
+from tests.chart.observability import ALERTS, alerts, labels_of, promtool, unknown
+from tests.cluster.paths import REPOSITORY
 
 CASES = Path(__file__).parent / "alerts.yaml"
 RULES = alerts()
@@ -48,6 +49,17 @@ def test_each_has_its_section_in_the_runbook_and_no_other_is_there() -> None:
     assert list(sections()) == list(RULES)
     for name, text in sections().items():
         assert re.findall(r"^\*\*(\w+)\*\* \S", text, re.MULTILINE) == ["Means", "See", "Do"], name
+
+
+def test_the_runbook_names_metrics_that_there_are() -> None:
+    mentioned = set(re.findall(r"\bllmfleet_[a-z_]+", RUNBOOK))
+    assert len(mentioned) > 5
+    assert [name for name in sorted(mentioned) if labels_of(name) is None] == []
+
+
+@pytest.mark.parametrize("readme", [CHART / "README.md", REPOSITORY / "README.md"], ids=["chart", "project"])
+def test_readers_are_told_how_many_there_are(readme: Path) -> None:
+    assert f"{len(RULES)} alerts" in readme.read_text()
 
 
 @pytest.mark.parametrize("name", RULES)
