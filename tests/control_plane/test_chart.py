@@ -14,7 +14,7 @@ from tests.cluster.processes import wait_until
 pytestmark = pytest.mark.control_plane
 
 GROUP = "serving.llmfleet.io"
-NAMESPACES = ("llmfleet", "team-a", "team-b")
+NAMESPACES = ("llmfleet", "team-a", "team-b", "monitoring")
 READ = ("get", "list", "watch")
 WRITE = ("create", "update", "patch", "delete", "deletecollection")
 

@@ -38,7 +38,7 @@ def test_a_restart_writes_nothing(cluster: ControlPlane) -> None:
     assert holder(cluster) == ""
     since = now()
     with Operator(cluster) as second:
-        second.wait_until_leading(seconds=10)
+        second.wait_until_leading()
         time.sleep(SETTLED)
         assert count(writes(cluster, since=since)) == {}
         assert 'llmfleet_reconcile_total{result="ok"}' in second.page("/metrics")[1]

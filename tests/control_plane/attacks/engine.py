@@ -130,7 +130,7 @@ ARGUMENTS = (
         name="unknown-flag",
         what="a flag in full-width letters, `\uff0d\uff0dapi-key`",
         change={"engine": {"extraArgs": ["--seed=1", "\uff0d\uff0dapi-key=x"]}},
-        harmless="no flag begins so: vLLM gets the very word and ends over it; the start is held",
+        harmless="no flag begins so: vLLM gets the very word, and ends over it",
         proof=has_argument("\uff0d\uff0dapi-key=x"),
     ),
     Attack(

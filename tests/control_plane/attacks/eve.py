@@ -70,7 +70,7 @@ def labels_across(scene: Scene) -> None:
 @deed(
     DEEDS,
     "Eve",
-    "claims an object of another namespace as owner of her Service and Deployment",
+    "claims an object of another namespace as owner of her Service",
     "not adopted; nothing of the other namespace changes (the garbage collector removes hers)",
 )
 def forges_an_owner(scene: Scene) -> None:

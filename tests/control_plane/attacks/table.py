@@ -30,7 +30,7 @@ METRICS = "tests/unit/engine/test_metrics.py"
 ELSEWHERE = (
     Elsewhere(
         ENGINE,
-        "answers a scrape with a redirect, 13 MB, a compressed bomb",
+        "answers a scrape with a redirect, 100 MB, a compressed bomb",
         "not followed, given up at 1 MiB, not unpacked: no figures, so no replica is taken away",
         f"{SCRAPE}::test_bad_answers",
     ),

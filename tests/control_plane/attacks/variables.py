@@ -5,7 +5,7 @@ from tests.crd.cases import HUB
 
 VARIABLES = (
     variable("preload", "`LD_PRELOAD`", variable="LD_PRELOAD", value="/x.so", refused="LD_PRELOAD is refused"),
-    variable("python-path", "`PYTHONPATH`, `PYTHONSTARTUP`", variable="PYTHONPATH", refused="PYTHONPATH is refused"),
+    variable("python-path", "`PYTHONPATH`", variable="PYTHONPATH", refused="PYTHONPATH is refused"),
     variable(
         "all-gpus",
         "`NVIDIA_VISIBLE_DEVICES=all`: the GPUs of others",
