@@ -1,4 +1,4 @@
-"""Schemas for kubeconform, offline: Kubernetes' own from kubernetes-validate, and that of LLMDeployment from its CRD.
+"""Schemas for kubeconform, offline: Kubernetes' own from kubernetes-validate, those of CRDs (ours, KEDA's) from these.
 
 kubernetes-validate keeps one file of definitions beside the kinds; kubeconform reads each file alone, so each gets
 those that it refers to.
@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
+import yaml
 
 from llmfleet.api import crd
 from llmfleet.api.v1alpha1 import GROUP, VERSION
 from tests.chart.chart import KUBERNETES
 
 SOURCE = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema" / f"v{KUBERNETES}.0-local-strict"
+KEDA = Path(__file__).parents[1] / "control_plane" / "keda" / "keda.sh_scaledobjects.yaml"
 PATTERN = "{{ .ResourceKind }}{{ .KindSuffix }}.json"
 """How kubeconform finds a kind's file."""
 _REFERENCE = re.compile(r'"(?:/api/_definitions\.json)?#/\$defs/([^"]+)"')
@@ -31,7 +33,8 @@ def write(folder: Path) -> str:
         del whole["$id"]
         (folder / path.name).write_text(_REFERENCE.sub(r'"#/$defs/\1"', json.dumps(whole)))
     group = GROUP.partition(".")[0]
-    (folder / f"llmdeployment-{group}-{VERSION}.json").write_text(json.dumps(_llmdeployment()))
+    (folder / f"llmdeployment-{group}-{VERSION}.json").write_text(json.dumps(_of(crd.document())))
+    (folder / "scaledobject-keda-v1alpha1.json").write_text(json.dumps(_of(yaml.safe_load(KEDA.read_text()))))
     return f"{folder}/{PATTERN}"
 
 
@@ -46,9 +49,9 @@ def _closure(text: str, known: dict[str, Any]) -> Iterator[str]:
             waiting += _REFERENCE.findall(json.dumps(known[name]))
 
 
-def _llmdeployment() -> Any:
-    """The CRD's schema, closed to fields that it does not know."""
-    return _closed(crd.document()["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
+def _of(definition: dict[str, Any]) -> Any:
+    """The schema of a CRD, closed to fields that it does not know."""
+    return _closed(definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"])
 
 
 def _closed(node: Any) -> Any:
