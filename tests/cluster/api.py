@@ -59,6 +59,8 @@ RESOURCES = (
     Resource("ScaledObject", "scaledobjects", "apis/keda.sh/v1alpha1"),
     Resource("NetworkPolicy", "networkpolicies", "apis/networking.k8s.io/v1"),
     Resource("Lease", "leases", "apis/coordination.k8s.io/v1"),
+    Resource("EndpointSlice", "endpointslices", "apis/discovery.k8s.io/v1"),
+    Resource("APIService", "apiservices", "apis/apiregistration.k8s.io/v1", is_namespaced=False),
     Resource(
         "CustomResourceDefinition", "customresourcedefinitions", "apis/apiextensions.k8s.io/v1", is_namespaced=False
     ),

@@ -104,7 +104,8 @@ MONITORING = (
     ),
 )
 NODE_WITH_MONITORING = (*NODE, *MONITORING)
-NODE_WITH_KEDA = (*NODE_WITH_MONITORING, _keda("keda", "operator", data="config"), _keda("keda-adapter", "adapter"))
+KEDA_PROGRAMS = (_keda("keda", "operator", data="config"), _keda("keda-adapter", "adapter"))
+NODE_WITH_KEDA = (*NODE_WITH_MONITORING, *KEDA_PROGRAMS)
 SCALE = (
     *CONTROL_PLANE,
     Tool(name="kwok", module="kwok", package="sigs.k8s.io/kwok/cmd/kwok"),

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -46,6 +47,8 @@ class Node(Cluster):
         self._state = state.StateFolder(_KIND)
         folder = self._state.path
         self._relays: list[processes.Daemon] = []
+        self.guests: dict[str, processes.Daemon] = {}
+        """What `start_daemon` started, by name."""
         self._listener = socket.create_server(("127.0.0.1", free_port()))
         port = self._listener.getsockname()[1]
         self.node = NodeSite(site=Site(folder=folder, port=port, advertise=ADDRESS, bind="0.0.0.0"), gpus=gpus)  # noqa: S104 - of the namespace
@@ -99,6 +102,15 @@ class Node(Cluster):
         """Run a command in the node's namespaces and return what it printed; see `processes.run`."""
         return processes.run(self.inside(*argv), env=self.env, timeout=timeout)
 
+    def start_daemon(self, name: str, argv: Sequence[str | Path]) -> None:
+        """Run a program in the node's namespaces beside its components; it ends with the node, or when it is killed.
+
+        What `setpriv` does there: the program ends with nsenter, which is all that this process can kill.
+        """
+        guarded = self.inside("setpriv", "--pdeathsig", "KILL", "--", *argv)
+        log = self.folder / "log" / f"{name}.log"
+        self.guests[name] = processes.Daemon(name, guarded, log=log, env=self.env, die_with_parent=not self._keep)
+
     def load_image(self, archive: Path) -> None:
         """Bring an image into the node, from an archive that `images.build` made."""
         self.run("ctr", "-n", "k8s.io", "images", "import", archive)
@@ -134,8 +146,8 @@ class Node(Cluster):
         """End it and remove everything that it left."""
         if hasattr(self, "pid"):
             _kill(self.pid)
-        for relay in self._relays:
-            relay.kill()
+        for daemon in (*self.guests.values(), *self._relays):
+            daemon.kill()
         if hasattr(self, "_process"):
             self._process.kill()
         cgroups.remove(self.node.cgroup)

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.cluster import Node, cgroups, images, processes, state
+from tests.cluster import Node, cgroups, images, monitoring, processes, state
 from tests.cluster.node import clean_leftovers
+from tests.cluster.prometheus import QueryError
 
 pytestmark = pytest.mark.node
 
@@ -133,10 +134,37 @@ def test_writes_are_audited(node: Node) -> None:
     assert [(event.verb, event.resource) for event in written] == [("create", "configmaps")]
 
 
+def test_prometheus_joins_the_node(node: Node) -> None:
+    """It answers this machine and, by the Service's name, the node; alerts fire; autoscalers find their API."""
+    rules = {"groups": [{"name": "test", "rules": [{"alert": "Always", "expr": "vector(2) > 1"}]}]}
+    metric = {
+        "seriesQuery": "up",
+        "name": {"as": "up"},
+        "metricsQuery": "<<.Series>>",
+        "resources": {"template": "<<.Resource>>"},
+    }
+    assert not monitoring.serves_custom_metrics(node)
+    monitoring.start(node, scraped=[], adapter_rules=[metric], rules=[rules])
+    assert monitoring.serves_custom_metrics(node)
+    server = monitoring.client(node)
+    assert server is not None
+    assert [sample.value for sample in server.query("scalar(vector(3))")] == [3]
+    processes.wait_until("the alert", lambda: [a["labels"]["alertname"] for a in server.alerts()] == ["Always"])
+    code = f"import urllib.request as u; print(u.urlopen('{monitoring.SERVICE_URL}/-/ready', timeout=20).status)"
+    assert node.run(sys.executable, "-c", code) == "200\n"
+    monitoring.stop_prometheus(node)
+    with pytest.raises(QueryError, match="vector"):
+        server.query("vector(1)")
+    monitoring.restart_prometheus(node)
+    with pytest.raises(QueryError, match="parse error"):
+        server.query("vector(")
+
+
 def test_nothing_is_left_behind() -> None:
     """A node with a running pod goes at once, with its processes, mounts, control groups and files."""
     archive = images.build(IMAGE, Path(__file__).parent / "web" / "Dockerfile")
     with Node() as node:
+        node.start_daemon("guest", ["sleep", "1000"])
         node.load_image(archive)
         node.apply(deployment("web"), namespace="default")
         node.kubectl("rollout", "status", "deployment/web", "--timeout=120s")

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tests.cluster import ExistingCluster, Node, images
+from tests.cluster import ExistingCluster, Node, images, monitoring
 from tests.cluster.cluster import Cluster
 from tests.cluster.paths import REPOSITORY
 from tests.crd.cases import merged
@@ -21,6 +21,8 @@ CRD = "llmdeployments.serving.llmfleet.io"
 OLD_ENGINE = images.OLD_ENGINE
 IMAGES = (images.OPERATOR, images.SIM_ENGINE, images.OLD_ENGINE)
 GPUS = 48
+MONITORING = ("podMonitor", "serviceMonitor", "prometheusRule", "prometheusAdapter")
+"""What the chart has for Prometheus; `monitoring.NAME.enabled` makes it."""
 
 PROFILE = {
     "memoryGiB": 140.4,  # the simulated engine plays an H200
@@ -99,6 +101,7 @@ def opened(context: str | None) -> Iterator[Cluster]:
         return
     archives = [images.archive(name) for name in IMAGES]
     with Node(gpus=GPUS, audit_reads=True) as node:
+        monitoring.start(node, **chart_for_prometheus(node))
         for archive in archives:
             node.load_image(archive)
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -132,3 +135,16 @@ def refusals(node: Node) -> list[str]:
     user = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
     found = node.audit_log.events(user=user, where=lambda event: event.code == HTTPStatus.FORBIDDEN)
     return sorted({f"{event.verb} {event.group}/{event.resource} in {event.namespace or 'all'}" for event in found})
+
+
+def chart_for_prometheus(cluster: Cluster) -> dict[str, Any]:
+    """What the chart has scraped, its alerts, and what autoscalers may ask for, as `monitoring.start` takes them."""
+    switches = [f"--set=monitoring.{name}.enabled=true" for name in MONITORING]
+    rendered = cluster.helm("template", RELEASE, str(CHART), "--namespace", NAMESPACE, *switches)
+    made = [document for document in yaml.load_all(rendered, yaml.CSafeLoader) if document]
+    adapter = next(document for document in made if document["metadata"]["name"] == f"{RELEASE}-prometheus-adapter")
+    return {
+        "scraped": [document for document in made if document["kind"] in {"PodMonitor", "ServiceMonitor"}],
+        "rules": [document["spec"] for document in made if document["kind"] == "PrometheusRule"],
+        "adapter_rules": yaml.safe_load(adapter["data"]["config.yaml"])["rules"],
+    }

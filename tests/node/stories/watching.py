@@ -11,7 +11,15 @@ from tests.cluster import api
 from tests.cluster.api import ApiError
 from tests.cluster.cluster import Cluster
 
-KINDS = ("llmdeployments", "deployments", "replicasets", "pods", "services", "poddisruptionbudgets")
+KINDS = (
+    "llmdeployments",
+    "deployments",
+    "replicasets",
+    "pods",
+    "services",
+    "poddisruptionbudgets",
+    "horizontalpodautoscalers",
+)
 PAUSE = 0.5
 """Seconds between looks at what no watch tells."""
 
