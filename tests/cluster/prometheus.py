@@ -23,6 +23,15 @@ class Sample:
     value: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One series over time."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+    """Unix time and value."""
+
+
 class Prometheus:
     """One server, by the address of its web interface."""
 
@@ -58,6 +67,26 @@ class Prometheus:
         """
         found: list[dict[str, Any]] = self._get("targets", state="active")["activeTargets"]
         return found
+
+    def rules(self) -> list[dict[str, Any]]:
+        """The rules that it evaluates: name, query, health, lastError.
+
+        Raises:
+            QueryError: there was no answer.
+        """
+        return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
+
+    def history(self, expression: str, *, start: float, end: float, step: float) -> list[Series]:
+        """What an expression gave from one Unix time to another, every `step` seconds.
+
+        Raises:
+            QueryError: it is no such expression, or there was no answer.
+        """
+        data = self._get("query_range", query=expression, start=str(start), end=str(end), step=str(step))
+        return [
+            Series(labels=item["metric"], points=tuple((at, float(value)) for at, value in item["values"]))
+            for item in data["result"]
+        ]
 
     def is_ready(self) -> bool:
         """Whether it takes queries."""

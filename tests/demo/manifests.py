@@ -32,6 +32,7 @@ def values(*, operator_image: str, engine_image: str) -> dict[str, Any]:
                     "memoryGiB": 22.5,
                     "computeCapability": "8.9",
                     "gpusPerNode": 1,
+                    "pricePerHour": 0.8,
                     "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
                 }
             ],

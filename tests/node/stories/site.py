@@ -28,6 +28,7 @@ PROFILE = {
     "memoryGiB": 140.4,  # the simulated engine plays an H200
     "computeCapability": "9.0",
     "gpusPerNode": 64,
+    "pricePerHour": 4.0,
     "resources": {"requests": {"cpu": "5m", "memory": "48Mi"}, "limits": {"memory": "512Mi"}},
 }
 CORDONED = {"key": "node.kubernetes.io/unschedulable", "operator": "Exists"}
