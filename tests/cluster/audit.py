@@ -57,6 +57,8 @@ class Event:
     name: str
     code: int
     """HTTP status of the answer; 0 while a watch is running."""
+    is_unauthorized: bool
+    """Refused for want of rights. A quota, or a namespace that is on its way out, gives the same HTTP status."""
     dry_run: bool
     body: Any
     """What was sent, if the policy's level is Request or more; else None."""
@@ -83,6 +85,7 @@ class Event:
             namespace=target.get("namespace", ""),
             name=target.get("name", ""),
             code=entry.get("responseStatus", {}).get("code", 0),
+            is_unauthorized=entry.get("annotations", {}).get("authorization.k8s.io/decision") == "forbid",
             dry_run="dryRun" in query,
             body=entry.get("requestObject"),
         )

@@ -62,6 +62,18 @@ def test_writes_are_audited_with_user_and_time(cluster: ControlPlane) -> None:
     assert [event.name for event in cluster.audit_log.events(since=between, where=lambda e: e.dry_run)] == ["dry"]
 
 
+def test_want_of_rights_is_told_from_other_refusals(cluster: ControlPlane) -> None:
+    """Pod Security answers 403 as well, and is no fault of a role."""
+    cluster.kubectl("create", "namespace", "strict")
+    cluster.kubectl("label", "namespace", "strict", "pod-security.kubernetes.io/enforce=restricted")
+    for group in ("system:masters", "nobody"):
+        whom = ["--as=somebody", f"--as-group={group}"]
+        with pytest.raises(processes.CommandError, match="forbidden"):
+            cluster.kubectl("-n", "strict", "run", "refused", "--image=any", *whom)
+    refused = cluster.audit_log.events(where=lambda event: event.namespace == "strict" and event.resource == "pods")
+    assert [(event.code, event.is_unauthorized) for event in refused] == [(403, False), (403, True)]
+
+
 def test_a_service_account_has_its_own_rights_and_no_others(cluster: ControlPlane) -> None:
     cluster.kubectl("create", "serviceaccount", "reader")
     cluster.kubectl("create", "role", "read", "--verb=get,list", "--resource=configmaps")

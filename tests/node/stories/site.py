@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +133,7 @@ def guest(cluster: ExistingCluster) -> Iterator[Cluster]:
 def refusals(node: Node) -> list[str]:
     """What the API server refused the operator for want of rights, each once."""
     user = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
-    found = node.audit_log.events(user=user, where=lambda event: event.code == HTTPStatus.FORBIDDEN)
+    found = node.audit_log.events(user=user, where=lambda event: event.is_unauthorized)
     return sorted({f"{event.verb} {event.group}/{event.resource} in {event.namespace or 'all'}" for event in found})
 
 
