@@ -62,18 +62,29 @@ CONTROL_PLANE = Tier(
     stages=((*PYTEST, *BY_FILE, "tests/control_plane", "-m", "not scale"),),
     tools=go_tools.CONTROL_PLANE,
 )
-TOGETHER = (*PYTEST, STORIES, "-m", "not alone", *WORKERS)
+TOGETHER = (*PYTEST, STORIES, "-m", "not alone and not keda", *WORKERS)
 ALONE = (*PYTEST, STORIES, "-m", "alone")
 NODE_ITSELF = (*PYTEST, "tests/node/test_node.py", "tests/node/test_images.py")
 NODE = Tier(
     name="node",
-    stages=((*PYTEST, STORIES, "-m", "not alone and not thorough", *WORKERS), NODE_ITSELF),
+    stages=((*PYTEST, STORIES, "-m", "not alone and not keda and not thorough", *WORKERS), NODE_ITSELF),
     beside=((*PYTEST, STORIES, "-m", "alone and not thorough"),),
     tools=go_tools.NODE_WITH_MONITORING,
     packages=packages.NODE,
 )
 E2E = replace(NODE, name="e2e", stages=(TOGETHER, (*PYTEST, "tests/node", f"--ignore={STORIES}")), beside=(ALONE,))
-ON_CONTEXT = Tier(name="e2e", stages=(TOGETHER, ALONE), tools=go_tools.CLIENT)
+KEDA = Tier(
+    name="keda",
+    stages=((*PYTEST, STORIES, "-m", "keda"),),
+    tools=go_tools.NODE_WITH_KEDA,
+    packages=packages.NODE,
+)
+ON_CONTEXT = {
+    NODE: Tier(name="e2e", stages=(TOGETHER, ALONE), tools=go_tools.CLIENT),
+    E2E: Tier(name="e2e", stages=(TOGETHER, ALONE), tools=go_tools.CLIENT),
+    KEDA: replace(KEDA, tools=go_tools.CLIENT, packages=()),
+}
+"""What runs in their place on somebody's cluster."""
 SCALE = Tier(
     name="scale",
     stages=((*PYTEST, "-s", "tests/control_plane", "-m", "scale"), ("-m", "tests.bench.control_plane_scale", "300")),
@@ -100,9 +111,9 @@ ENGINE_NODE = Tier(
     packages=packages.NODE,
     prepare=environment.image,
 )
-TIERS = {tier.name: tier for tier in (LINT, UNIT, CONTROL_PLANE, NODE, E2E, SCALE, SCAN, ENGINE, ENGINE_NODE)}
+TIERS = {tier.name: tier for tier in (LINT, UNIT, CONTROL_PLANE, NODE, E2E, KEDA, SCALE, SCAN, ENGINE, ENGINE_NODE)}
 DEFAULT = (UNIT, CONTROL_PLANE, NODE)
-ALL = (UNIT, SCAN, CONTROL_PLANE, E2E, SCALE, ENGINE, ENGINE_NODE)
+ALL = (UNIT, SCAN, CONTROL_PLANE, E2E, KEDA, SCALE, ENGINE, ENGINE_NODE)
 
 
 @dataclass
@@ -121,7 +132,7 @@ class Report:
 
 def why_not(tier: Tier) -> str:
     """The reason for which a tier cannot run here; empty if it can."""
-    if tier in (NODE, E2E) and os.geteuid() != 0:
+    if tier in ON_CONTEXT and os.geteuid() != 0:
         return "needs root, or a cluster of yours: make test CONTEXT=NAME"
     if tier is ENGINE_NODE and os.geteuid() != 0:
         return "needs root"
@@ -187,7 +198,7 @@ def main(argv: list[str]) -> int:
     """Run the tiers named."""
     parser = argparse.ArgumentParser(prog="python -m tests.run", description=__doc__)
     parser.add_argument("tiers", nargs="+", choices=[*TIERS, "all"], help="all is: " + " ".join(t.name for t in ALL))
-    parser.add_argument("--context", default="", help="a context of your kubeconfig, for the tier node")
+    parser.add_argument("--context", default="", help="a context of your kubeconfig, for the stories")
     parser.add_argument("--torch-wheel", help=f"torch for CPUs, a file or its folder; else {environment.VARIABLE}")
     options = parser.parse_args(argv)
     if options.torch_wheel:
@@ -195,8 +206,10 @@ def main(argv: list[str]) -> int:
     chosen = ALL if "all" in options.tiers else tuple(TIERS[name] for name in dict.fromkeys(options.tiers))
     began, report = time.monotonic(), Report()
     if chosen == DEFAULT:
-        report.skipped += ["scale, scanners, the real vLLM, and the stories marked thorough (TIERS=all runs them)"]
-    tiers = tuple(ON_CONTEXT if tier in (NODE, E2E) and options.context else tier for tier in chosen)
+        report.skipped += [
+            "scale, scanners, KEDA, the real vLLM, and the stories marked thorough (TIERS=all runs them)"
+        ]
+    tiers = tuple(ON_CONTEXT.get(tier, tier) if options.context else tier for tier in chosen)
     prepare(tiers)
     for tier in tiers:
         run_tier(tier, options.context, report)

@@ -144,7 +144,7 @@ def test_without_root_the_node_is_skipped_with_the_reason(monkeypatch: pytest.Mo
     assert report.sentence(3.2) == (
         "OK in 3 s. passed: unit; skipped: node (needs root, or a cluster of yours: make test CONTEXT=NAME)"
     )
-    assert run.why_not(run.ON_CONTEXT) == ""
+    assert [run.why_not(tier) for tier in run.ON_CONTEXT.values()] == ["", "", ""]
 
 
 @pytest.mark.parametrize(("code", "passed"), [("exit 0", True), ("exit 1", False), ("exit 5", False)])
