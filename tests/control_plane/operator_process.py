@@ -1,6 +1,7 @@
 """The operator as a process beside the test, on a control plane of the cluster library."""
 
 import datetime as dt
+import json
 import signal
 import subprocess
 import sys
@@ -25,6 +26,9 @@ SETTINGS = {
     "models": {"imageVolumes": True},
     "gpuProfiles": [{"name": "gpu", "default": True, "memoryGiB": 80}],
 }
+
+QUIET = 4.0
+"""Seconds in which an operator that has a reason to write would have written."""
 
 T = TypeVar("T")
 
@@ -133,6 +137,11 @@ def llm(name: str, **spec: Any) -> dict[str, Any]:
         "metadata": {"name": name, "namespace": "default"},
         "spec": {"model": {"source": "hf://Qwen/Qwen3-8B"}} | spec,
     }
+
+
+def patch(cluster: ControlPlane, kind: str, name: str, body: dict[str, Any]) -> None:
+    """Change an object as `kubectl patch` does."""
+    cluster.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(body))
 
 
 class Target:

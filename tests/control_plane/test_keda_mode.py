@@ -11,13 +11,11 @@ import yaml
 from tests.cluster import ControlPlane
 from tests.cluster.audit import count
 from tests.control_plane.kubelet import Kubelet, ready
-from tests.control_plane.operator_process import Operator, Target, llm, now, until, writes
+from tests.control_plane.operator_process import QUIET, Operator, Target, llm, now, until, writes
 from tests.golden.test_golden import expected
 
 pytestmark = pytest.mark.control_plane
 
-QUIET = 4.0
-"""Seconds in which an operator that has a reason to write would have written."""
 GARBAGE = 90.0
 """Seconds for the garbage collector, which looks for new kinds, those of owners too, every 30 s."""
 CRD = Path(__file__).parent / "keda" / "keda.sh_scaledobjects.yaml"

@@ -13,19 +13,18 @@ from tests.cluster.audit import count
 from tests.control_plane.operator_process import (
     CRD,
     IMAGE,
+    QUIET,
     Operator,
     Target,
     is_free_of_kopf,
     llm,
     now,
+    patch,
     until,
     writes,
 )
 
 pytestmark = pytest.mark.control_plane
-
-QUIET = 4.0
-"""Seconds in which an operator that has a reason to write would have written."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -33,10 +32,6 @@ def operator(cluster: ControlPlane) -> Iterator[Operator]:
     with Operator(cluster) as process:
         process.wait_until_leading()
         yield process
-
-
-def patch(cluster: ControlPlane, kind: str, name: str, body: dict[str, Any]) -> None:
-    cluster.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(body))
 
 
 def image_of(deployment: Any) -> str:

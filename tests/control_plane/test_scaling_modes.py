@@ -1,6 +1,5 @@
 """Who scales, and what becomes of the one before, on a real API server with Kubernetes' own controllers."""
 
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,12 +9,10 @@ import pytest
 from tests.cluster import ControlPlane
 from tests.cluster.audit import count
 from tests.control_plane.kubelet import Kubelet, ready
-from tests.control_plane.operator_process import Operator, Target, now, until, writes
+from tests.control_plane.operator_process import QUIET, Operator, Target, now, patch, until, writes
 
 pytestmark = pytest.mark.control_plane
 
-QUIET = 4.0
-"""Seconds in which an operator that has a reason to write would have written."""
 HPA = {"mode": "HPA", "minReplicas": 1, "maxReplicas": 6}
 BUILTIN = {"mode": "Builtin", "minReplicas": 1, "maxReplicas": 6}
 NOBODY_SERVES_METRICS = "MetricsAPIMissing"
@@ -32,10 +29,6 @@ def operator(cluster: ControlPlane) -> Iterator[Operator]:
     with Operator(cluster) as process:
         process.wait_until_leading()
         yield process
-
-
-def patch(cluster: ControlPlane, kind: str, name: str, body: dict[str, Any]) -> None:
-    cluster.kubectl("patch", kind, name, "--type=merge", "-p", json.dumps(body))
 
 
 def until_gone(target: Target, kind: str) -> None:

@@ -28,7 +28,7 @@ PROFILE = {
     "computeCapability": "9.0",
     "gpusPerNode": 64,
     "pricePerHour": 4.0,
-    "resources": {"requests": {"cpu": "5m", "memory": "48Mi"}, "limits": {"memory": "512Mi"}},
+    "resources": {"requests": {"cpu": "30m", "memory": "48Mi"}, "limits": {"memory": "512Mi"}},
 }
 CORDONED = {"key": "node.kubernetes.io/unschedulable", "operator": "Exists"}
 """Who tolerates this may also be put on a node that is being drained, where there is no other."""
