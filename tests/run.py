@@ -59,8 +59,13 @@ UNIT = Tier(
 )
 CONTROL_PLANE = Tier(
     name="control_plane",
-    stages=((*PYTEST, *BY_FILE, "tests/control_plane", "-m", "not scale"),),
+    stages=((*PYTEST, *BY_FILE, "tests/control_plane", "-m", "not scale and not thorough"),),
     tools=go_tools.CONTROL_PLANE,
+)
+CONTROL_PLANE_WHOLE = replace(
+    CONTROL_PLANE,
+    name="control_plane_whole",
+    stages=((*PYTEST, *BY_FILE, "tests/control_plane", "-m", "not scale"),),
 )
 TOGETHER = (*PYTEST, STORIES, "-m", "not alone and not keda", *WORKERS)
 ALONE = (*PYTEST, STORIES, "-m", "alone")
@@ -111,9 +116,12 @@ ENGINE_NODE = Tier(
     packages=packages.NODE,
     prepare=environment.image,
 )
-TIERS = {tier.name: tier for tier in (LINT, UNIT, CONTROL_PLANE, NODE, E2E, KEDA, SCALE, SCAN, ENGINE, ENGINE_NODE)}
+TIERS = {
+    tier.name: tier
+    for tier in (LINT, UNIT, CONTROL_PLANE, CONTROL_PLANE_WHOLE, NODE, E2E, KEDA, SCALE, SCAN, ENGINE, ENGINE_NODE)
+}
 DEFAULT = (UNIT, CONTROL_PLANE, NODE)
-ALL = (UNIT, SCAN, CONTROL_PLANE, E2E, KEDA, SCALE, ENGINE, ENGINE_NODE)
+ALL = (UNIT, SCAN, CONTROL_PLANE_WHOLE, E2E, KEDA, SCALE, ENGINE, ENGINE_NODE)
 
 
 @dataclass
@@ -206,9 +214,7 @@ def main(argv: list[str]) -> int:
     chosen = ALL if "all" in options.tiers else tuple(TIERS[name] for name in dict.fromkeys(options.tiers))
     began, report = time.monotonic(), Report()
     if chosen == DEFAULT:
-        report.skipped += [
-            "scale, scanners, KEDA, the real vLLM, and the stories marked thorough (TIERS=all runs them)"
-        ]
+        report.skipped += ["scale, scanners, KEDA, the real vLLM, and what is marked thorough (TIERS=all runs them)"]
     tiers = tuple(ON_CONTEXT.get(tier, tier) if options.context else tier for tier in chosen)
     prepare(tiers)
     for tier in tiers:

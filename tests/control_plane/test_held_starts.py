@@ -147,6 +147,7 @@ def test_a_first_spec_that_fails(cluster: ControlPlane) -> None:
         assert operator.stop() == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("kubelet")
 def test_a_crash_at_any_write_of_a_hold_converges(cluster: ControlPlane) -> None:
     """Killed before and after each write from the failure on: the same end, and no old pod is touched."""

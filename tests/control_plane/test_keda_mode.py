@@ -14,7 +14,7 @@ from tests.control_plane.kubelet import Kubelet, ready
 from tests.control_plane.operator_process import QUIET, Operator, Target, llm, now, until, writes
 from tests.golden.test_golden import expected
 
-pytestmark = pytest.mark.control_plane
+pytestmark = [pytest.mark.control_plane, pytest.mark.thorough]
 
 GARBAGE = 90.0
 """Seconds for the garbage collector, which looks for new kinds, those of owners too, every 30 s."""

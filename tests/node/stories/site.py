@@ -20,6 +20,7 @@ CRD = "llmdeployments.serving.llmfleet.io"
 OLD_ENGINE = images.OLD_ENGINE
 IMAGES = (images.OPERATOR, images.SIM_ENGINE, images.OLD_ENGINE)
 GPUS = 48
+BINDINGS = {"rolebindings", "clusterrolebindings"}
 MONITORING = ("podMonitor", "serviceMonitor", "prometheusRule", "prometheusAdapter")
 """What the chart has for Prometheus; `monitoring.NAME.enabled` makes it."""
 
@@ -131,9 +132,19 @@ def guest(cluster: ExistingCluster) -> Iterator[Cluster]:
 
 
 def refusals(node: Node) -> list[str]:
-    """What the API server refused the operator for want of rights, each once."""
+    """What the API server refused the operator for want of rights, each once.
+
+    `helm uninstall` takes the rights away while the pods still end, until an install gives them back: what is refused
+    in between is no fault.
+    """
     user = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
-    found = node.audit_log.events(user=user, where=lambda event: event.is_unauthorized)
+    names = {RELEASE, f"{RELEASE}-leader"}
+    changes = [e for e in node.audit_log.writes() if e.resource in BINDINGS and e.name in names]
+    found = [
+        event
+        for event in node.audit_log.events(user=user, where=lambda event: event.is_unauthorized)
+        if [change.verb for change in changes if change.time <= event.time][-1:] != ["delete"]
+    ]
     return sorted({f"{event.verb} {event.group}/{event.resource} in {event.namespace or 'all'}" for event in found})
 
 
