@@ -1,10 +1,10 @@
 """The dashboard of all LLMDeployments: what runs, what it costs, what is wrong, and how the operator does."""
 
+from charts.dashboards.autoscaler_panels import decisions, held
 from charts.dashboards.operator_row import OPERATOR
 from charts.dashboards.panels import (
     COUNT,
     DOLLARS,
-    PER_SECOND,
     PERCENT,
     TOKENS_PER_SECOND,
     Dashboard,
@@ -15,7 +15,7 @@ from charts.dashboards.panels import (
     graph,
     stat,
 )
-from charts.dashboards.queries import cost_of_tokens, each, last_hour, rate, replicas
+from charts.dashboards.queries import cost_of_tokens, each, last_hour, replicas
 
 NAME = "{{namespace}}/{{name}}"
 
@@ -165,21 +165,12 @@ REPLICAS = Row(
             unit=DOLLARS,
             stacked=True,
         ),
-        graph(
+        decisions(
             "Decisions of the autoscaler",
             "Decisions per second by reason. AtMaximum, held and missing GPUs ask for a person.",
-            Query(rate("llmfleet_scaling_decisions_total", by="reason"), "{{reason}}"),
-            unit=PER_SECOND,
-            stacked=True,
         ),
-        graph(
-            "Time held",
+        held(
             "Share of the time for which scaling or a start was held, by reason; two models held are 200 %.",
-            Query(
-                rate("llmfleet_held_seconds_total", by="held, reason"),
-                "{{held}}: {{reason}}",
-            ),
-            unit=PERCENT,
         ),
         graph(
             "Engines that failed",

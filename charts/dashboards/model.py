@@ -1,5 +1,6 @@
 """The dashboard of one LLMDeployment: memory and queue, latency, throughput, replicas, cost and health."""
 
+from charts.dashboards.autoscaler_panels import decisions, held
 from charts.dashboards.engines import LATENCY, MEMORY, THROUGHPUT, TTFT
 from charts.dashboards.panels import (
     DOLLARS,
@@ -79,19 +80,8 @@ REPLICAS = Row(
             Query(each("llmfleet_scaling_asked_replicas"), "asked for"),
             Query(each("llmfleet_scaling_bound_replicas", by="bound"), "{{bound}}"),
         ),
-        graph(
-            "Decisions by reason",
-            "Decisions of the built-in autoscaler per second.",
-            Query(rate("llmfleet_scaling_decisions_total", by="reason"), "{{reason}}"),
-            unit=PER_SECOND,
-            stacked=True,
-        ),
-        graph(
-            "Time held",
-            "Share of the time for which scaling or the start was held.",
-            Query(rate("llmfleet_held_seconds_total", by="held, reason"), "{{held}}: {{reason}}"),
-            unit=PERCENT,
-        ),
+        decisions("Decisions by reason", "Decisions of the built-in autoscaler per second."),
+        held("Share of the time for which scaling or the start was held."),
     ),
 )
 HEALTH = Row(

@@ -10,11 +10,10 @@ import yaml
 
 from tests.cluster import ControlPlane
 from tests.cluster.audit import count
-from tests.control_plane.kubelet import Kubelet, ready
 from tests.control_plane.operator_process import QUIET, Operator, Target, llm, now, until, writes
 from tests.golden.test_golden import expected
 
-pytestmark = [pytest.mark.control_plane, pytest.mark.thorough]
+pytestmark = [pytest.mark.control_plane, pytest.mark.thorough, pytest.mark.usefixtures("all_ready")]
 
 GARBAGE = 90.0
 """Seconds for the garbage collector, which looks for new kinds, those of owners too, every 30 s."""
@@ -24,12 +23,6 @@ KEDA = {"mode": "KEDA", "minReplicas": 1, "maxReplicas": 6}
 BUILTIN = {"mode": "Builtin", "minReplicas": 1, "maxReplicas": 6}
 MERGE = "application/merge-patch+json"
 FINALIZER = "finalizer.keda.sh"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def kubelet(cluster: ControlPlane) -> Iterator[Kubelet]:
-    with Kubelet(cluster, lambda _: ready()) as node:
-        yield node
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,20 +8,13 @@ import pytest
 
 from tests.cluster import ControlPlane
 from tests.cluster.audit import count
-from tests.control_plane.kubelet import Kubelet, ready
 from tests.control_plane.operator_process import QUIET, Operator, Target, now, patch, until, writes
 
-pytestmark = pytest.mark.control_plane
+pytestmark = [pytest.mark.control_plane, pytest.mark.usefixtures("all_ready")]
 
 HPA = {"mode": "HPA", "minReplicas": 1, "maxReplicas": 6}
 BUILTIN = {"mode": "Builtin", "minReplicas": 1, "maxReplicas": 6}
 NOBODY_SERVES_METRICS = "MetricsAPIMissing"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def kubelet(cluster: ControlPlane) -> Iterator[Kubelet]:
-    with Kubelet(cluster, lambda _: ready()) as node:
-        yield node
 
 
 @pytest.fixture(scope="module", autouse=True)

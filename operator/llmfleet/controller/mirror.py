@@ -11,6 +11,7 @@ from llmfleet.api.conditions import Reason
 from llmfleet.api.v1alpha1 import LLMDeployment, ScalingMode, ScalingSpec
 from llmfleet.controller.autoscalers import AutoscalerView, Said
 from llmfleet.controller.observed import Observed
+from llmfleet.scaling.terms import counted
 
 NO_METRICS_API = ("no custom metrics API", "no external metrics API", "could not find the requested resource")
 """How Kubernetes words it that nobody serves metrics of a kind."""
@@ -141,7 +142,7 @@ def _following(view: AutoscalerView, scaling: ScalingSpec, source: Source) -> Ve
     """It computes a number."""
     limited = view.said.get("ScalingLimited", Said("Unknown", "", ""))
     bounds = f"minReplicas is {scaling.min_replicas} and maxReplicas {scaling.max_replicas}"
-    words, reason = f"{source.scaler} asks for {_counted(view.desired or 0)}; {bounds}", Reason.SCALING
+    words, reason = f"{source.scaler} asks for {counted(view.desired or 0)}; {bounds}", Reason.SCALING
     if limited.status == "True" and limited.reason == "TooManyReplicas":
         reason, words = Reason.AT_MAXIMUM, f"{words}, and the load asks for more"
     return Verdict("True", reason, words, view.desired, view.scaled_at or None)
@@ -156,8 +157,4 @@ def _stopped(replicas: int, reason: Reason, words: str) -> Verdict:
 
 
 def _kept(replicas: int) -> str:
-    return f"{_counted(replicas)} stay{'s' if replicas == 1 else ''}"
-
-
-def _counted(replicas: int) -> str:
-    return "1 replica" if replicas == 1 else f"{replicas} replicas"
+    return f"{counted(replicas)} stay{'s' if replicas == 1 else ''}"

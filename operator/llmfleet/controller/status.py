@@ -73,7 +73,8 @@ def build(findings: Findings, settings: Settings, *, now: float) -> LLMDeploymen
     live, target = observed.deployment, observed.target
     wanted = _wanted(findings)
     generation = (previous.observed_generation or 0) if findings.delayed else target.generation
-    scaling = _scaling(findings, previous)
+    told = verdict(observed, deployment) if deployment else None
+    scaling = _scaling(findings, previous, told)
     plan = _plan(findings, previous)
     missed = plan_status.surprise(plan) if plan else ""
     scene = Scene(
@@ -84,7 +85,7 @@ def build(findings: Findings, settings: Settings, *, now: float) -> LLMDeploymen
         delayed=findings.delayed,
         hung=findings.report.hung if findings.report else (),
         start=findings.start,
-        scaling=_scaling_active(findings, previous),
+        scaling=_scaling_active(findings, previous, told),
     )
     return LLMDeploymentStatus(
         observed_generation=generation,
@@ -123,11 +124,11 @@ def _is_scaled(findings: Findings) -> bool:
     return deployment is not None and deployment.spec.scaling is not None and not deployment.spec.suspend
 
 
-def _scaling(findings: Findings, previous: LLMDeploymentStatus) -> ScalingStatus | None:
-    """The autoscaler's view; the stored one until it has decided."""
+def _scaling(findings: Findings, previous: LLMDeploymentStatus, told: Verdict | None) -> ScalingStatus | None:
+    """The autoscaler's view; the stored one until it has decided. `told` is what another than the operator says."""
     if not _is_scaled(findings):
         return None
-    if (told := _elsewhere(findings)) is None:
+    if told is None:
         return _decided(findings) or previous.scaling
     seen = (findings.report.scaling if findings.report else None) or previous.scaling or ScalingStatus()
     own = seen.model_dump(exclude={"desired_replicas", "reason", "message", "last_scale_time"})
@@ -140,23 +141,18 @@ def _scaling(findings: Findings, previous: LLMDeploymentStatus) -> ScalingStatus
     )
 
 
-def _elsewhere(findings: Findings) -> Verdict | None:
-    """What an autoscaler says that is not the operator itself; None where there should be none."""
-    return verdict(findings.observed, findings.deployment) if findings.deployment else None
-
-
 def _decided(findings: Findings) -> ScalingStatus | None:
     """What the autoscaler decided; None until it has."""
     told = findings.report.scaling if findings.report else None
     return told if told is not None and told.reason else None
 
 
-def _scaling_active(findings: Findings, previous: LLMDeploymentStatus) -> Judgement:
+def _scaling_active(findings: Findings, previous: LLMDeploymentStatus, told: Verdict | None) -> Judgement:
     """Replicas follow the load."""
     kind = ConditionType.SCALING_ACTIVE
     if not _is_scaled(findings):
         return Judgement(kind, "False", Reason.DISABLED, "spec.scaling is absent, or the object is suspended")
-    if told := _elsewhere(findings):
+    if told is not None:
         return Judgement(kind, told.status, told.reason, told.message)
     if decided := _decided(findings):
         reason = Reason(decided.reason)
