@@ -11,10 +11,9 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
-from tests.cluster import images, packages, processes
+from tests.cluster import images, packages, processes, virtual_environment
 from tests.cluster.packages import Package
 from tests.cluster.paths import REPOSITORY, cache_folder, exclusive
 
@@ -109,9 +108,9 @@ def ensure() -> None:
             return
         print(f"Making the real vLLM's environment once, {folder()} (some minutes, 2 GB)", flush=True)
         shutil.rmtree(folder(), ignore_errors=True)
-        processes.run([sys.executable, "-m", "venv", "--without-pip", folder()])
-        _step("torch", ["install", "--no-deps", torch])
-        _step(f"vLLM {VERSION} and its packages", ["install", "--no-deps", "--require-hashes", "-r", _LOCK])
+        virtual_environment.create(folder())
+        _step("torch", torch)
+        _step(f"vLLM {VERSION} and its packages", "--require-hashes", "-r", _LOCK)
         site = next(folder().glob("lib/python3*/site-packages"))
         for unused in _UNUSED:
             shutil.rmtree(site / unused, ignore_errors=True)
@@ -121,19 +120,18 @@ def ensure() -> None:
         stamp.write_text(wanted)
 
 
-def _step(what: str, arguments: Sequence[str | Path]) -> None:
+def _step(what: str, *arguments: str | Path) -> None:
     began = time.monotonic()
     print(f"  {what} ... ", end="", flush=True)
-    quiet = ("--disable-pip-version-check", "--no-cache-dir")
-    processes.run([sys.executable, "-m", "pip", "--python", str(program("python")), *quiet, *map(str, arguments)])
+    virtual_environment.install(folder(), *arguments)
     print(f"{time.monotonic() - began:.0f} s", flush=True)
 
 
 def _add_parser(version: str) -> None:
     """Install an older release beside the environment and keep its Python files."""
     target = parser_folder(version)
-    options: list[str | Path] = ["--no-deps", "--no-compile", "--require-hashes", "--target", target]
-    _step(f"Python files of vLLM {version}", ["install", *options, "-r", HERE / "parsers" / f"{version}.lock"])
+    options = ("--no-compile", "--require-hashes", "--target", target)
+    _step(f"Python files of vLLM {version}", *options, "-r", HERE / "parsers" / f"{version}.lock")
     for library in target.rglob("*.so"):
         library.unlink()
     _name_as_vllm(target)

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.cluster import processes
+from tests.cluster import virtual_environment
 from tests.cluster.paths import cache_folder, exclusive
 
 LOCK = Path(__file__).parent / "checkov.lock"
@@ -26,16 +26,15 @@ def ensure() -> Path:
     Raises:
         CommandError: something could not be installed; the next call begins again.
     """
-    stamp, python = folder() / "complete", folder() / "bin" / "python"
+    stamp = folder() / "complete"
     wanted = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()
     with exclusive(cache_folder() / "checkov.lock"):
         if not stamp.exists() or stamp.read_text() != wanted:
             print(f"Making checkov's environment once, {folder()} (300 MB) ... ", end="", flush=True)
             began = time.monotonic()
             shutil.rmtree(folder(), ignore_errors=True)
-            processes.run([sys.executable, "-m", "venv", "--without-pip", folder()])
-            options = ["--disable-pip-version-check", "--no-cache-dir", "--no-deps", "--require-hashes"]
-            processes.run([sys.executable, "-m", "pip", "--python", python, "install", *options, "-r", LOCK])
+            virtual_environment.create(folder())
+            virtual_environment.install(folder(), "--require-hashes", "-r", LOCK)
             stamp.write_text(wanted)
             print(f"{time.monotonic() - began:.0f} s", flush=True)
     return folder() / "bin" / "checkov"
