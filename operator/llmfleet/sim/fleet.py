@@ -313,5 +313,8 @@ class _Fleet:
         self._at(now + self.spec.sample_seconds, self._sample)
 
     def _note(self, now: float) -> None:
-        ready = sum(pod.ready for pod in self.pods)
-        self.accounts.changes.append(Change(now, self.replicas, ready, len(self.pods)))
+        """Write down the fleet of this moment, once."""
+        changes = self.accounts.changes
+        if changes and changes[-1].at == now:
+            changes.pop()
+        changes.append(Change(now, self.replicas, sum(pod.ready for pod in self.pods), len(self.pods)))
