@@ -18,10 +18,10 @@ from llmfleet.sim.outcome import Change, Outcome, Sample
 from llmfleet.sim.pod import Pod
 from llmfleet.sim.rule import Rule, View
 from llmfleet.sim.sequence import Request
-from llmfleet.sim.spec import ApiServer, Failures, FleetSpec, Router, Startup, Victim
+from llmfleet.sim.spec import NO_API_SERVER, ApiServer, Failures, FleetSpec, Router, Startup, Victim
 from llmfleet.sim.trace import Trace
 
-__all__ = ["ApiServer", "Failures", "FleetSpec", "Router", "Startup", "Victim", "simulate"]
+__all__ = ["NO_API_SERVER", "ApiServer", "Failures", "FleetSpec", "Router", "Startup", "Victim", "simulate"]
 
 MOMENT = 1e-6
 """Seconds within which two times count as the same."""

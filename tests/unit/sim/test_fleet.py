@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmfleet.sim.fleet import ApiServer, Failures, FleetSpec, Startup, simulate
+from llmfleet.sim.fleet import NO_API_SERVER, ApiServer, Failures, FleetSpec, Startup, simulate
 from llmfleet.sim.outcome import Outcome, Slo
 from llmfleet.sim.rule import View
 from llmfleet.sim.sequence import Limits
@@ -18,7 +18,13 @@ from llmfleet.sim.trace import Trace
 SECOND = StepTime(alpha_ms=1000, beta_ms=1e-9, gamma_ms=0, p=1)
 LIMITS = Limits(blocks=1001, block_size=4, max_num_seqs=4, max_num_batched_tokens=64)
 SPEC = FleetSpec(
-    limits=LIMITS, step_time=SECOND, startup=Startup(60.0, 0.0), max_replicas=4, drain_seconds=30.0, hold_seconds=90.0
+    limits=LIMITS,
+    step_time=SECOND,
+    startup=Startup(60.0, 0.0),
+    max_replicas=4,
+    drain_seconds=30.0,
+    hold_seconds=90.0,
+    api_server=NO_API_SERVER,
 )
 
 
@@ -268,9 +274,7 @@ def test_every_request_ends_or_fails_and_nothing_is_paid_twice(
     serial: float,
 ) -> None:
     """Whatever a rule does and whatever crashes; and the same again gives the same."""
-    spec = replace(
-        SPEC, min_replicas=0, failures=Failures(crashes=tuple(crashes)), api_server=ApiServer(serial_seconds=serial)
-    )
+    spec = replace(SPEC, min_replicas=0, failures=Failures(crashes=tuple(crashes)), api_server=ApiServer(serial, 0.0))
 
     def run() -> Outcome:
         plan = Plan(lambda now: answers[int(now / 10) % len(answers)])
