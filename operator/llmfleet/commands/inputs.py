@@ -1,16 +1,26 @@
 """The files that subcommands read."""
 
+import json
 from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
 
+from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import KIND, LLMDeployment
 from llmfleet.controller.settings import explain
+
+PROFILES = Path(__file__).with_name("gpu-profiles.json")
+"""The chart's GPU profiles, written by `make generate`."""
 
 
 class UsageError(Exception):
     """What was given cannot be used; the message says what to do."""
+
+
+def built_in_settings() -> Settings:
+    """The settings where no file is given: the chart's GPU profiles."""
+    return Settings.parse({"gpuProfiles": json.loads(PROFILES.read_text(encoding="utf-8"))})
 
 
 def deployments(path: Path) -> list[LLMDeployment]:
