@@ -56,12 +56,12 @@ class Outcome:
     """From the first second of the trace to the end of the last request."""
     span: float = 0.0
     """Seconds of the trace."""
-    arrived: array[float] = field(default_factory=lambda: array("d"))
-    ttft: array[float] = field(default_factory=lambda: array("f"))
+    arrived: "array[float]" = field(default_factory=lambda: array("d"))
+    ttft: "array[float]" = field(default_factory=lambda: array("f"))
     """Seconds; NaN where no token came."""
-    itl: array[float] = field(default_factory=lambda: array("f"))
+    itl: "array[float]" = field(default_factory=lambda: array("f"))
     """Mean seconds between tokens; 0 where the answer is a single token, NaN where it did not end."""
-    finished: array[int] = field(default_factory=lambda: array("b"))
+    finished: "array[int]" = field(default_factory=lambda: array("b"))
     """1 where the whole answer came."""
     changes: list[Change] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)

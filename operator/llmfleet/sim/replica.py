@@ -5,29 +5,17 @@ The rules are those of vLLM's V1 engine: running requests first, one token each;
 when a running request needs a block and none is free, the newest one loses its blocks and goes back to the head of the
 queue, to be recomputed. No prefix is shared between requests.
 
-Requests that are decoding all move in lockstep, one token a step. So a step touches only those that join, need a block
-under pressure, or finish: its cost does not grow with the batch, which is what makes simulated time cheap.
+Two ways lead to the same state: `step` makes one step and says what it did, `jump` makes many of them at once. Between
+an arrival, an admission, a chunk of a prompt, an end and a block too few nothing happens but one token for each that
+decodes (`lockstep.py`), so the simulator touches a replica only at those moments.
 """
 
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
-from llmfleet.sim.sequence import Limits, Phase, Request, Sequence, StepResult
-from llmfleet.sim.steptime import StepTime
-
-
-@dataclass(slots=True)
-class _Batch:
-    """What a step has scheduled so far."""
-
-    budget: int
-    decoded: int = 0
-    chunks: int = 0
-    context: int = 0
-    admitted: list[Sequence] = field(default_factory=list)
-    prefilled: list[Sequence] = field(default_factory=list)
-    preempted: list[Sequence] = field(default_factory=list)
+from llmfleet.sim.lockstep import Lockstep
+from llmfleet.sim.sequence import Counters, Limits, Phase, Request, Sequence, StepResult
+from llmfleet.sim.steptime import Pace, StepTime
 
 
 class Replica:
@@ -36,16 +24,12 @@ class Replica:
     def __init__(self, *, limits: Limits, step_time: StepTime) -> None:
         self.limits = limits
         self.step_time = step_time
+        self.counters = Counters()
+        self._block_size = limits.block_size
         self._waiting: OrderedDict[str, Sequence] = OrderedDict()
-        self._decoding: dict[str, Sequence] = {}  # insertion order is order of admission
+        self._decoding = Lockstep(limits.block_size)
         self._partial: Sequence | None = None  # at most one prompt is half computed, and it is the newest
         self._free = limits.blocks - 1
-        self._clock = 0  # steps so far
-        self._context = 0  # KV tokens of the decoding requests
-        self._opening = [
-            0
-        ] * limits.block_size  # decoding requests whose next token opens a block, by clock % block_size
-        self._ending: defaultdict[int, list[Sequence]] = defaultdict(list)  # by the clock that completes them
 
     @property
     def waiting(self) -> int:
@@ -60,12 +44,12 @@ class Replica:
     @property
     def running(self) -> int:
         """Requests that hold blocks."""
-        return len(self._decoding) + (self._partial is not None)
+        return len(self._decoding.members) + (self._partial is not None)
 
     @property
     def busy(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self._waiting or self._decoding or self._partial)
+        return bool(self._waiting or self._decoding.members or self._partial)
 
     @property
     def free_blocks(self) -> int:
@@ -80,7 +64,7 @@ class Replica:
     @property
     def kv_tokens(self) -> int:
         """Tokens whose KV is in the cache."""
-        return self._context + (self._partial.computed if self._partial else 0)
+        return self._decoding.context + (self._partial.computed if self._partial else 0)
 
     def fits(self, *, prompt_tokens: int, output_tokens: int) -> bool:
         """Whether a request of these lengths could run alone in the cache."""
@@ -88,7 +72,7 @@ class Replica:
 
     def generated(self, sequence: Sequence) -> int:
         """Tokens the sequence has generated so far."""
-        return self._clock + sequence.offset if sequence.phase is Phase.DECODE else sequence.done
+        return self._decoding.clock + sequence.offset if sequence.phase is Phase.DECODE else sequence.done
 
     def held_blocks(self, sequence: Sequence) -> int:
         """Blocks the sequence holds."""
@@ -98,7 +82,7 @@ class Replica:
 
     def sequences(self) -> Iterator[Sequence]:
         """All that run, oldest first, then all that wait, in queue order."""
-        yield from self._decoding.values()
+        yield from self._decoding.members.values()
         if self._partial:
             yield self._partial
         yield from self._waiting.values()
@@ -111,7 +95,7 @@ class Replica:
         """
         if request.prompt_tokens < 1 or request.output_tokens < 1:
             raise ValueError(f"request {request.id!r} needs at least one prompt token and one output token")
-        if request.id in self._waiting or request.id in self._decoding or self._is_partial(request.id):
+        if request.id in self._waiting or request.id in self._decoding.members or self._is_partial(request.id):
             raise ValueError(f"request {request.id!r} is already in the engine")
         if not self.fits(prompt_tokens=request.prompt_tokens, output_tokens=request.output_tokens):
             raise ValueError(f"request {request.id!r} needs more KV cache than the engine has")
@@ -138,133 +122,164 @@ class Replica:
         """
         if not self.busy:
             raise RuntimeError("an idle engine has no step")
-        batch = _Batch(self.limits.max_num_batched_tokens)
-        self._schedule_decodes(batch)
-        self._schedule_partial(batch)
-        if not batch.preempted:
-            self._admit(batch, now)
-        duration = self.step_time.seconds(tokens=batch.decoded + batch.chunks, context=batch.context)
-        finished = self._advance(batch, now + duration)
-        return StepResult(
-            duration=duration,
-            prefill_tokens=batch.chunks,
-            decoded=batch.decoded,
-            context=batch.context,
-            admitted=tuple(batch.admitted),
-            prefilled=tuple(batch.prefilled),
-            finished=tuple(finished),
-            preempted=tuple(batch.preempted),
-        )
+        result = StepResult()
+        budget = self._schedule_decodes(result)
+        if self._partial and budget > 0:
+            budget = self._continue_prompt(result, budget)
+        if self._waiting and not result.preempted:
+            self._admit(result, budget, now)
+        tokens = result.decoded + result.prefill_tokens
+        result.duration = self.step_time.seconds(tokens=tokens, context=result.context)
+        self._conclude(result, now + result.duration)
+        return result
+
+    def equal_steps(self) -> int:
+        """How many of the next steps do nothing but decode; an end, if any, comes with the last. 0: none."""
+        decoding = self._decoding
+        if self._partial or not decoding.members or (self._waiting and self._admissible()):
+            return 0
+        return decoding.affordable(decoding.steps_to_end(), self._free)
+
+    def pace(self) -> Pace:
+        """How long those steps take."""
+        return self.step_time.pace(tokens=len(self._decoding.members), context=self._decoding.context)
+
+    def jump(self, steps: int, end: float) -> list[Sequence]:
+        """Make `steps` of the equal steps, of which the last ends at `end`; the requests that ended."""
+        decoding, counters = self._decoding, self.counters
+        tokens = steps * len(decoding.members)
+        self._free -= decoding.opened(steps)
+        decoding.context += tokens
+        counters.steps += steps
+        counters.generation_tokens += tokens
+        counters.step_tokens += tokens
+        finished = decoding.advance(steps)
+        for sequence in finished:
+            self._finish(sequence, end)
+        return finished
 
     def _blocks(self, tokens: int) -> int:
-        return -(-tokens // self.limits.block_size)
+        return -(-tokens // self._block_size)
 
     def _is_partial(self, request_id: str) -> bool:
         return self._partial is not None and self._partial.request.id == request_id
 
-    def _slot(self, sequence: Sequence) -> int:
-        """The value of clock % block_size at which a decoding sequence's next token opens a block."""
-        return (1 - sequence.request.prompt_tokens - sequence.offset) % self.limits.block_size
+    def _admissible(self) -> bool:
+        """Whether the head of the queue would be admitted if nothing but decodes went before; else an end must come."""
+        running, budget = len(self._decoding.members), self.limits.max_num_batched_tokens
+        if running >= min(self.limits.max_num_seqs, budget):
+            return False
+        return self._has_room(next(iter(self._waiting.values())), budget - running, self._free - self._decoding.opening)
 
-    def _schedule_decodes(self, batch: _Batch) -> None:
-        """One token for every decoding request, with a block for those whose token opens one."""
-        slot = self._clock % self.limits.block_size
-        if self._opening[slot] <= self._free:
-            self._free -= self._opening[slot]
+    def _has_room(self, sequence: Sequence, budget: int, free: int) -> bool:
+        whole = self.limits.whole_prompt_must_fit
+        return self._blocks(sequence.to_prefill if whole else min(budget, sequence.to_prefill)) <= free
+
+    def _schedule_decodes(self, result: StepResult) -> int:
+        """One token for every decoding request, with a block for those whose token opens one; the budget left."""
+        decoding = self._decoding
+        if decoding.opening <= self._free:
+            self._free -= decoding.opening
         else:
-            self._open_under_pressure(slot, batch)
-        batch.decoded = len(self._decoding)
-        batch.budget -= batch.decoded
-        self._context += batch.decoded
-        batch.context += self._context
+            self._open_under_pressure(result)
+        decoded = len(decoding.members)
+        decoding.context += decoded
+        result.decoded = decoded
+        result.context = decoding.context
+        return self.limits.max_num_batched_tokens - decoded
 
-    def _open_under_pressure(self, slot: int, batch: _Batch) -> None:
+    def _open_under_pressure(self, result: StepResult) -> None:
         """Hand out the last blocks oldest first; where none is left the newest gives up all of its own."""
-        for sequence in [item for item in self._decoding.values() if self._slot(item) == slot]:
+        decoding = self._decoding
+        slot = decoding.clock % self._block_size
+        for sequence in [item for item in decoding.members.values() if decoding.slot(item) == slot]:
             while not self._free and sequence.phase is Phase.DECODE:
-                self._preempt(self._partial or next(reversed(self._decoding.values())), batch)
+                self._preempt(self._partial or next(reversed(decoding.members.values())), result)
             if sequence.phase is Phase.DECODE:
                 self._free -= 1
 
-    def _preempt(self, victim: Sequence, batch: _Batch) -> None:
+    def _preempt(self, victim: Sequence, result: StepResult) -> None:
         self._release(victim)
         victim.phase = Phase.WAITING
         victim.preemptions += 1
         self._waiting[victim.request.id] = victim
         self._waiting.move_to_end(victim.request.id, last=False)
-        batch.preempted.append(victim)
+        result.preempted.append(victim)
+        self.counters.preemptions += 1
 
     def _release(self, sequence: Sequence) -> None:
         """Take a running sequence off the running list and give its blocks back."""
         self._free += self.held_blocks(sequence)
         if sequence.phase is Phase.DECODE:
-            sequence.done = self.generated(sequence)
-            self._context -= sequence.to_prefill - 1
-            self._opening[self._slot(sequence)] -= 1
-            del self._decoding[sequence.request.id]
+            self._decoding.leave(sequence)
         else:
             self._partial = None
         sequence.computed = 0
 
-    def _schedule_partial(self, batch: _Batch) -> None:
-        """The next chunk of the prompt that is under way."""
-        if self._partial and batch.budget > 0 and not self._compute_chunk(self._partial, batch):
-            self._preempt(self._partial, batch)
+    def _continue_prompt(self, result: StepResult, budget: int) -> int:
+        """The next chunk of the prompt that is under way; the budget left."""
+        sequence = self._partial
+        if sequence is None:
+            return budget
+        chunk = self._compute_chunk(sequence, result, budget)
+        if not chunk:
+            self._preempt(sequence, result)
+        return budget - chunk
 
-    def _admit(self, batch: _Batch, now: float) -> None:
+    def _admit(self, result: StepResult, budget: int, now: float) -> None:
         """Take requests from the queue while there is budget, a slot, and room for the prompt."""
-        slots = self.limits.max_num_seqs - self.running - len(batch.prefilled)
-        while self._waiting and batch.budget > 0 and slots > len(batch.admitted):
+        slots = self.limits.max_num_seqs - self.running - len(result.prefilled)
+        while self._waiting and budget > 0 and slots > 0:
             sequence = next(iter(self._waiting.values()))
-            whole = self.limits.whole_prompt_must_fit
-            if self._blocks(sequence.to_prefill if whole else min(batch.budget, sequence.to_prefill)) > self._free:
+            if not self._has_room(sequence, budget, self._free):
                 break
             del self._waiting[sequence.request.id]
             sequence.phase = Phase.PREFILL
             if sequence.scheduled is None:
                 sequence.scheduled = now
             self._partial = sequence
-            batch.admitted.append(sequence)
-            self._compute_chunk(sequence, batch)
+            result.admitted.append(sequence)
+            slots -= 1
+            budget -= self._compute_chunk(sequence, result, budget)
 
-    def _compute_chunk(self, sequence: Sequence, batch: _Batch) -> bool:
-        """Compute as much of the prompt as the budget allows; False when its blocks cannot be had."""
-        chunk = min(batch.budget, sequence.to_prefill - sequence.computed)
-        needed = self._blocks(sequence.computed + chunk) - self._blocks(sequence.computed)
+    def _compute_chunk(self, sequence: Sequence, result: StepResult, budget: int) -> int:
+        """Compute as much of the prompt as the budget allows; 0 when its blocks cannot be had."""
+        before, prompt = sequence.computed, sequence.to_prefill
+        chunk = min(budget, prompt - before)
+        needed = self._blocks(before + chunk) - self._blocks(before)
         if needed > self._free:
-            return False
+            return 0
         self._free -= needed
-        sequence.computed += chunk
-        batch.budget -= chunk
-        batch.chunks += chunk
-        batch.context += sequence.computed
-        if sequence.computed == sequence.to_prefill:
-            batch.prefilled.append(sequence)
+        sequence.computed = before + chunk
+        result.prefill_tokens += chunk
+        result.context += sequence.computed
+        if sequence.computed == prompt:
+            result.prefilled.append(sequence)
             self._partial = None
-        return True
+        return chunk
 
-    def _advance(self, batch: _Batch, end: float) -> list[Sequence]:
+    def _conclude(self, result: StepResult, end: float) -> None:
         """Let the step's tokens exist: the clock moves, complete prompts start to decode, complete requests end."""
-        self._clock += 1
-        for sequence in batch.prefilled:
-            self._start_decoding(sequence, end)
-        finished = [item for item in self._ending.pop(self._clock, ()) if self._ends_now(item)]
-        for sequence in finished:
-            self._release(sequence)
-            sequence.phase = Phase.FINISHED
-            sequence.finished = end
-        return finished
+        decoding, counters = self._decoding, self.counters
+        decoding.clock += 1
+        prompts = 0
+        for sequence in result.prefilled:
+            if sequence.first_token is None:
+                sequence.first_token = end
+                prompts += sequence.request.prompt_tokens
+            decoding.join(sequence)
+        generated = result.decoded + len(result.prefilled)
+        if generated:
+            counters.steps += 1
+            counters.prompt_tokens += prompts
+            counters.generation_tokens += generated
+            counters.step_tokens += prompts + generated
+        result.finished = decoding.advance(0)
+        for sequence in result.finished:
+            self._finish(sequence, end)
 
-    def _start_decoding(self, sequence: Sequence, end: float) -> None:
-        if sequence.first_token is None:
-            sequence.first_token = end
-        self._context += sequence.computed
-        sequence.offset = sequence.done + 1 - self._clock
-        sequence.phase = Phase.DECODE
-        self._decoding[sequence.request.id] = sequence
-        self._opening[self._slot(sequence)] += 1
-        self._ending[sequence.request.output_tokens - sequence.offset].append(sequence)
-
-    def _ends_now(self, sequence: Sequence) -> bool:
-        """False for a sequence that was aborted or preempted after its end had been noted."""
-        return sequence.phase is Phase.DECODE and self.generated(sequence) == sequence.request.output_tokens
+    def _finish(self, sequence: Sequence, end: float) -> None:
+        self._release(sequence)
+        sequence.phase = Phase.FINISHED
+        sequence.finished = end
+        self.counters.finished += 1

@@ -1,6 +1,6 @@
 """What goes into a replica and what comes out of a step; `replica.py` is the machine between."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -73,7 +73,7 @@ class Sequence:
         return self.request.prompt_tokens + self.done
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class StepResult:
     """What one step did. Its tokens exist `duration` seconds after its start.
 
@@ -88,16 +88,31 @@ class StepResult:
         preempted: requests that lost their blocks.
     """
 
-    duration: float
-    prefill_tokens: int
-    decoded: int
-    context: int
-    admitted: tuple[Sequence, ...] = ()
-    prefilled: tuple[Sequence, ...] = ()
-    finished: tuple[Sequence, ...] = ()
-    preempted: tuple[Sequence, ...] = ()
+    duration: float = 0.0
+    prefill_tokens: int = 0
+    decoded: int = 0
+    context: int = 0
+    admitted: list[Sequence] = field(default_factory=list)
+    prefilled: list[Sequence] = field(default_factory=list)
+    finished: list[Sequence] = field(default_factory=list)
+    preempted: list[Sequence] = field(default_factory=list)
 
     @property
     def generated(self) -> int:
         """Output tokens of this step."""
         return self.decoded + len(self.prefilled)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What an engine counts since its start, as on vLLM's page of metrics."""
+
+    preemptions: int = 0
+    prompt_tokens: int = 0
+    """Of requests whose first token is there."""
+    generation_tokens: int = 0
+    steps: int = 0
+    """Steps that gave output."""
+    step_tokens: int = 0
+    """Output tokens of those steps, and the prompts that they completed."""
+    finished: int = 0

@@ -3,7 +3,9 @@
 `replica.py` asks for the duration of every step; `profiles.py` holds the measured coefficients.
 """
 
+import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +37,29 @@ class StepTime:
     def faster(self, factor: float) -> "StepTime":
         """The same engine `factor` times as fast: the formula is linear in its three coefficients."""
         return StepTime(self.alpha_ms / factor, self.beta_ms / factor, self.gamma_ms / factor, self.p)
+
+    def pace(self, *, tokens: int, context: int) -> "Pace":
+        """The pace of steps that compute `tokens` tokens each, so that the context, `context` before, grows as much."""
+        growth = self.gamma_ms * tokens / 2000
+        return Pace(self.seconds(tokens=tokens, context=context) + growth, growth)
+
+
+class Pace(NamedTuple):
+    """Equal steps in closed form: k of them take (first + growth k) k seconds, since each reads what the last wrote."""
+
+    first: float
+    growth: float
+
+    def seconds(self, steps: int) -> float:
+        """How long so many steps take."""
+        return (self.first + self.growth * steps) * steps
+
+    def steps_within(self, seconds: float) -> int:
+        """How many are complete after so many seconds."""
+        root = math.sqrt(self.first * self.first + 4 * self.growth * max(seconds, 0.0))
+        steps = int(2 * max(seconds, 0.0) / (self.first + root))
+        while self.seconds(steps + 1) <= seconds:
+            steps += 1
+        while steps and self.seconds(steps) > seconds:
+            steps -= 1
+        return steps

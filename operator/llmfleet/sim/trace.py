@@ -15,10 +15,10 @@ from random import Random
 class Trace:
     """Requests in order of arrival; the three columns have the same length."""
 
-    at: array[float]
+    at: "array[float]"
     """Seconds from the start of the trace."""
-    prompt_tokens: array[int]
-    output_tokens: array[int]
+    prompt_tokens: "array[int]"
+    output_tokens: "array[int]"
     span: float = 0.0
     """Seconds from the start of the trace to its end; at least the last arrival."""
     notes: tuple[str, ...] = field(default=())

@@ -14,7 +14,7 @@ def engine(*, blocks: int = 101, block_size: int = 4, seqs: int = 8, budget: int
     return Replica(limits=limits, step_time=ONE_SECOND)
 
 
-def ids(sequences: tuple[Sequence, ...]) -> str:
+def ids(sequences: list[Sequence]) -> str:
     return "".join(sequence.request.id for sequence in sequences)
 
 

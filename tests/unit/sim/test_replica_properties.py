@@ -44,7 +44,7 @@ def check_blocks(replica: Replica) -> None:
     assert replica.kv_tokens <= held * BLOCK
 
 
-def names(sequences: tuple[Sequence, ...]) -> list[str]:
+def names(sequences: list[Sequence]) -> list[str]:
     return [sequence.request.id for sequence in sequences]
 
 
