@@ -15,6 +15,9 @@ from dataclasses import dataclass
 
 from llmfleet.api.v1alpha1 import Objective, ScalingSpec
 
+LEAST_DRAIN, MOST_DRAIN = 15.0, 600.0
+"""Bounds of the time to drain a queue, seconds, whatever the objective."""
+
 
 @dataclass(frozen=True, slots=True)
 class Targets:
@@ -26,21 +29,29 @@ class Targets:
     """Requests that may wait."""
     drain_seconds: float
     """Time in which a longer queue should be gone."""
+    utilization: float
+    """Share of its time, 0..1."""
+    ttft: float
+    """Seconds to the first token that 99 of 100 requests should keep."""
 
     @classmethod
     def of(cls, spec: ScalingSpec) -> "Targets":
         """The preset of the objective, with the object's own targets in place of the preset's."""
         preset, own = PRESETS[spec.objective], spec.targets
         kv_percent, waiting = own.kv_cache_usage_percent, own.waiting_per_replica
+        utilization = own.utilization_percent
+        ttft = preset.ttft if own.ttft_seconds is None else own.ttft_seconds
         return cls(
             kv_usage=preset.kv_usage if kv_percent is None else kv_percent / 100,
             waiting=preset.waiting if waiting is None else waiting,
-            drain_seconds=preset.drain_seconds,
+            drain_seconds=min(MOST_DRAIN, max(LEAST_DRAIN, preset.drain_seconds * ttft / preset.ttft)),
+            utilization=preset.utilization if utilization is None else utilization / 100,
+            ttft=ttft,
         )
 
 
 PRESETS: dict[Objective, Targets] = {
-    Objective.LATENCY: Targets(kv_usage=0.30, waiting=1, drain_seconds=30),
-    Objective.BALANCED: Targets(kv_usage=0.50, waiting=4, drain_seconds=60),
-    Objective.THROUGHPUT: Targets(kv_usage=0.80, waiting=16, drain_seconds=180),
+    Objective.LATENCY: Targets(kv_usage=0.30, waiting=1, drain_seconds=30, utilization=0.70, ttft=1.0),
+    Objective.BALANCED: Targets(kv_usage=0.50, waiting=4, drain_seconds=60, utilization=0.80, ttft=2.0),
+    Objective.THROUGHPUT: Targets(kv_usage=0.80, waiting=16, drain_seconds=180, utilization=0.88, ttft=10.0),
 }

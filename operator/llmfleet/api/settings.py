@@ -64,6 +64,11 @@ class GpuProfile(SettingsModel):
     """Memory of one GPU in GiB, as the driver reports it."""
     compute_capability: Annotated[str, Field(pattern=r"^([0-9]+\.[0-9])?$")] = ""
     """CUDA compute capability, such as 9.0; empty where it has no meaning."""
+    bandwidth_gbs: Annotated[float | None, Field(gt=0, le=1_000_000, alias="bandwidthGBs")] = None
+    """Memory bandwidth of one GPU in GB/s, from its data sheet. From it and `tflops` the autoscaler works out how fast
+    an engine should be, before it has seen one; without them it learns that from the engines alone."""
+    tflops: Annotated[float | None, Field(gt=0, le=1_000_000)] = None
+    """Dense 16-bit TFLOP/s of one GPU's tensor cores, from its data sheet."""
     gpus_per_node: Annotated[int, Field(ge=1)] = 8
     """GPUs of one node: the most that a replica can have."""
     node_selector: dict[str, str] = {}

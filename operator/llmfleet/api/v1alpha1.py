@@ -83,6 +83,12 @@ class ScalingTargets(ApiModel):
     """KV-cache usage of a replica, in percent, at which another replica is wanted."""
     waiting_per_replica: Annotated[int, Field(ge=1, le=10000)] | None = None
     """Requests that may wait per replica before another one is wanted."""
+    utilization_percent: Annotated[int, Field(ge=10, le=100)] | None = None
+    """Share of a replica's time, in percent, that the requests which arrive may take. Mode Builtin only."""
+    ttft_seconds: Annotated[float, Field(ge=0.1, le=600)] | None = None
+    """Seconds to the first token that 99 of 100 requests should keep. Where a queue of such prompts would take longer,
+    less of a replica's time is used than utilizationPercent says; and the time in which a standing queue should be gone
+    changes with it. Mode Builtin only."""
 
 
 class ScalingSpec(ApiModel):

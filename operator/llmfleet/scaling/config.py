@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from llmfleet.api.objectives import Targets
 from llmfleet.api.v1alpha1 import ScalingSpec
+from llmfleet.engine.speed import NOTHING, Start
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +17,18 @@ class ScalingConfig:
     scale_down_delay: float
     """Seconds for which fewer replicas must have been enough."""
 
+    start: Start = NOTHING
+    """How fast a replica should be, before one was seen."""
+
     @classmethod
-    def from_spec(cls, spec: ScalingSpec) -> "ScalingConfig":
+    def from_spec(cls, spec: ScalingSpec, start: Start | None = None) -> "ScalingConfig":
         """The object's own bounds and delay, and the targets of its objective."""
         return cls(
             min_replicas=spec.min_replicas,
             max_replicas=spec.max_replicas,
             targets=Targets.of(spec),
             scale_down_delay=spec.scale_down_delay_seconds,
+            start=start or NOTHING,
         )
 
     def bounded(self, replicas: int) -> int:

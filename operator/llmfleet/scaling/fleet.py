@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from llmfleet.scaling.capacity import Capacity
 from llmfleet.scaling.signals import PodSignals, Quality
 
 
@@ -32,6 +33,8 @@ class Totals:
     """Ready replicas with fresh metrics."""
     kv_mean: float | None = None
     """Mean KV usage, 0..1."""
+    utilization: float | None = None
+    """Share of the ready replicas' time that the load takes, by the step-time model; above 1: more than they have."""
     running: float | None = None
     waiting: float | None = None
     preemptions_per_minute: float | None = None
@@ -53,6 +56,10 @@ class Fleet:
     suspended: bool = False
     quota_exceeded: str = ""
     """The cluster's words where it refuses to make more pods, else empty."""
+    inputs: str = ""
+    """Hash of all that the pods are made from: another one means engines of another speed."""
+    capacity: Capacity | None = None
+    """What a replica can carry by the step-time model, and the load; None while too little was seen."""
     service_rate: float | None = None
     """Requests per second that one replica served when it last had more than it could do; None if that was never."""
 
@@ -81,6 +88,7 @@ class Fleet:
             ready=len(seen),
             observed=sum(signals.quality is Quality.FRESH for signals in seen),
             kv_mean=sum(kv) / len(kv) if kv else None,
+            utilization=self.capacity.work / len(seen) if self.capacity and seen else None,
             running=total(signals.running for signals in seen),
             waiting=total(signals.waiting for signals in seen),
             preemptions_per_minute=None if preemptions is None else 60 * preemptions,

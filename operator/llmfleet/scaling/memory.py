@@ -99,6 +99,7 @@ class ObjectMemory:
             replicas_manager=watched.replicas_manager,
             suspended=watched.suspended,
             quota_exceeded=watched.quota_exceeded,
+            inputs=watched.facts.inputs,
         )
 
     def _replica(self, pod: PodRef, *, now: float, stale_after: float) -> Replica:

@@ -17,10 +17,12 @@ done. Nothing here waits, reads a clock, or talks to anyone.
 from dataclasses import dataclass, replace
 
 from llmfleet.api.conditions import Reason
+from llmfleet.scaling.capacity import Capacity
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet, Totals
+from llmfleet.scaling.learning import SURE
 from llmfleet.scaling.signals import Quality
-from llmfleet.scaling.state import State, applied, learnt, noticed, remembered, settled
+from llmfleet.scaling.state import State, applied, learnt, listened, noticed, remembered, settled
 from llmfleet.scaling.terms import TERMS, Term, counted, full_service_rate
 
 
@@ -53,7 +55,8 @@ def decide(config: ScalingConfig, fleet: Fleet, state: State, now: float) -> tup
         )
         return _decision(fleet, Reason.REPLICAS_OWNED_ELSEWHERE, words, wanted=config.bounded(fleet.current)), state
     state = learnt(state, full_service_rate(config, fleet), now)
-    fleet = replace(fleet, service_rate=state.service_rate)
+    state = listened(config, fleet, state)
+    fleet = replace(fleet, service_rate=state.service_rate, capacity=_capacity(config, fleet, state))
     terms = asked(config, fleet)
     most = max((term.replicas for term in terms), default=config.bounded(fleet.current))
     state = remembered(state, now, config.bounded(most if _complete(fleet) else max(most, fleet.current)))
@@ -78,6 +81,15 @@ def written(state: State, decision: Decision, time: str) -> State:
     )
 
 
+def _capacity(config: ScalingConfig, fleet: Fleet, state: State) -> Capacity | None:
+    """What a replica can carry; None while too little was seen of requests and of engines."""
+    demand, estimate, targets = state.load.demand, state.estimate, config.targets
+    if demand is None or estimate is None:
+        return None
+    found = Capacity.of(targets, demand, estimate.speed, start=config.start, kv_tokens=fleet.totals.kv_cache_tokens)
+    return found if estimate.error(found.shares) <= SURE else None
+
+
 def _complete(fleet: Fleet) -> bool:
     return bool(fleet.serving) and not fleet.unknown
 
@@ -90,7 +102,7 @@ def _blocked(fleet: Fleet) -> bool:
 def _target(config: ScalingConfig, fleet: Fleet, state: State, *, asked: int, now: float) -> int:
     """The number within the bounds: up at once, down to the largest wish of the delay."""
     if asked > fleet.current:
-        return config.bounded(fleet.current if _blocked(fleet) else asked)
+        return config.bounded(fleet.current if _blocked(fleet) or state.load.rising else asked)
     if not (_complete(fleet) and settled(state, now)):
         return config.bounded(fleet.current)
     return config.bounded(min(fleet.current, max(asked, state.peaks[0][1])))

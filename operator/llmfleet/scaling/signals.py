@@ -11,6 +11,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from llmfleet.engine.metrics import EngineMetrics
+from llmfleet.scaling.interval import Interval, between
 from llmfleet.scaling.track import Sample, Track, in_flight
 
 FLOW_WINDOW = 12.0
@@ -91,6 +92,8 @@ class PodSignals:
     """Type of the KV cache by vLLM's name, auto included."""
     prefix_caching: bool | None = None
     """Whether the engine keeps the KV cache of prompts for others that begin alike."""
+    interval: Interval | None = None
+    """What the engine did between its last two pages."""
     heartbeat: Heartbeat = Heartbeat()
 
     @property
@@ -142,6 +145,7 @@ def _known(track: Track, *, quality: Quality, heartbeat: Heartbeat) -> PodSignal
         kv_cache_tokens=last.metrics.kv_cache_tokens,
         kv_cache_dtype=last.metrics.kv_cache_dtype,
         prefix_caching=last.metrics.prefix_caching,
+        interval=between(*track.samples[-2:]) if len(track.samples) > 1 else None,
         heartbeat=heartbeat,
     )
 

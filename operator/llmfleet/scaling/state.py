@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet
+from llmfleet.scaling.learning import Estimate
+from llmfleet.scaling.load import SILENCE, Load
 
 MANAGER = "llmfleet-autoscaler"
 """Field manager with which the autoscaler writes /scale."""
@@ -55,6 +57,12 @@ class State:
     """Requests per second that a full replica served, smoothed."""
     learnt_at: float = 0.0
     """When that was seen last."""
+    load: Load = SILENCE
+    """What comes in."""
+    estimate: Estimate | None = None
+    """How fast the engines are."""
+    inputs: str = ""
+    """What those engines were made from."""
     history: tuple[Change, ...] = ()
     """The last changes, newest first."""
 
@@ -65,6 +73,16 @@ def learnt(state: State, rate: float | None, now: float) -> State:
         old = rate if state.service_rate is None else state.service_rate
         return replace(state, service_rate=old + LEARNING * (rate - old), learnt_at=now)
     return replace(state, service_rate=None) if now - state.learnt_at > MEMORY else state
+
+
+def listened(config: ScalingConfig, fleet: Fleet, state: State) -> State:
+    """Take in what the replicas did since the last look: what came, and how fast they were."""
+    newest = [one.signals.interval for one in fleet.serving if one.signals.interval is not None]
+    estimate = state.estimate
+    if estimate is None or estimate.start != config.start or state.inputs != fleet.inputs:
+        estimate = Estimate.of(config.start)
+    estimate = estimate.learnt(one for one in newest if one.at > state.load.taken)
+    return replace(state, load=state.load.after(newest), estimate=estimate, inputs=fleet.inputs)
 
 
 def applied(state: State, *, before: int, after: int, cause: str, message: str, time: str) -> State:

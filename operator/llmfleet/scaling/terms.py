@@ -27,8 +27,9 @@ UNRATED_STEP = 4
 DRAIN_SHARE = 0.5
 """Most of the arrivals' replicas that are added to drain a queue. Requests stay in the queue that they are in, so more
 replicas only take new ones off the full replicas, and beyond this hardly any."""
-QUEUE_SECONDS = 1.0
-"""Seconds of service that a queue must be worth to count at once; a shorter one must have stood for FLOW_WINDOW."""
+QUEUE_SHARE = 0.5
+"""Of the time to first token that a queue must be worth to count at once; a shorter one must have stood for
+FLOW_WINDOW."""
 SERVICE_TARGET = 0.8
 """Share of a full replica's service rate that each replica should be left with when others are taken away."""
 _EPSILON = 1e-9
@@ -75,7 +76,7 @@ def backlog(config: ScalingConfig, fleet: Fleet) -> Term | None:
     waiting, allowed, arrivals = sum(queues), config.targets.waiting, _arrivals(fleet)
     replicas = min(fleet.current, ceil(waiting / allowed * (1 + TOLERANCE) - _EPSILON))
     words = f"{waiting:.0f} waiting on {counted(len(queues))} (target {allowed:.0f} each)"
-    if arrivals is not None and fleet.service_rate:
+    if arrivals is not None and fleet.service_rate and fleet.capacity is None:
         replicas = max(replicas, min(fleet.current, ceil(arrivals / (SERVICE_TARGET * fleet.service_rate) - _EPSILON)))
         words += f", {arrivals:.1f}/s arriving (a full replica served {fleet.service_rate:.1f}/s)"
     if waiting > allowed * len(queues) * (1 + TOLERANCE) and _stands(config, fleet, waiting=waiting):
@@ -83,8 +84,30 @@ def backlog(config: ScalingConfig, fleet: Fleet) -> Term | None:
     return Term("backlog", replicas, words)
 
 
-TERMS: tuple[Callable[[ScalingConfig, Fleet], Term | None], ...] = (memory, backlog)
-"""All sides. Another one (work: step-time model and token rates) joins by being added here."""
+def work(config: ScalingConfig, fleet: Fleet) -> Term | None:
+    """The time that arriving requests take, and the places that they will hold, by the step-time model.
+
+    Looks at what comes, not at what is there: it asks for the replicas of a new load before cache and queue show it,
+    and keeps those without which the load would not be carried, however empty cache and queue are now.
+    """
+    capacity = fleet.capacity
+    if capacity is None:
+        return None
+    most = max(fleet.current, config.max_replicas) + 1
+    if capacity.carried(fleet.current, 1 / (1 + TOLERANCE)):
+        replicas = min(fleet.current, capacity.needed(1 + TOLERANCE, most=most))
+    else:
+        replicas = capacity.needed(most=most)
+    demand = capacity.demand
+    words = (
+        f"{demand.arrivals:.1f} requests/s of {demand.prompt:.0f} + {demand.output:.0f} tokens take "
+        f"{_percent(capacity.work)} of a replica's time (target {_percent(capacity.utilization)} each)"
+    )
+    return Term("work", replicas, words)
+
+
+TERMS: tuple[Callable[[ScalingConfig, Fleet], Term | None], ...] = (memory, work, backlog)
+"""All sides."""
 
 
 def fitting(exact: float, current: int) -> int:
@@ -115,7 +138,7 @@ def _stands(config: ScalingConfig, fleet: Fleet, *, waiting: float) -> bool:
     least = total(replica.signals.queue_least for replica in fleet.serving)
     served = total(_served(replica.signals) for replica in fleet.serving)
     stood = least is not None and least > config.targets.waiting * len(fleet.serving)
-    return stood or served is None or waiting > QUEUE_SECONDS * served
+    return stood or served is None or waiting > QUEUE_SHARE * config.targets.ttft * served
 
 
 def _served(signals: PodSignals) -> float | None:
@@ -132,7 +155,7 @@ def _arrivals(fleet: Fleet) -> float | None:
 
 def _flow(config: ScalingConfig, fleet: Fleet, *, waiting: float, arrivals: float | None) -> int:
     """Replicas that keep up with arrivals and drain the excess; without rates those that hold the queue, in bounds."""
-    rate = full_service_rate(config, fleet)
+    rate = fleet.capacity.full_rate if fleet.capacity else full_service_rate(config, fleet)
     if rate is None:  # too early to know: a queue that has just come does not show what a full replica can do
         now = _service_rate(one.signals for one in fleet.serving if (one.signals.queue or 0) > config.targets.waiting)
         rate = max(known((now, fleet.service_rate)), default=None)

@@ -17,7 +17,7 @@ def config(
     *, least: int = 1, most: int = 20, kv: float = 0.5, waiting: float = 4, delay: float = DELAY
 ) -> ScalingConfig:
     """Bounds, targets and patience; a queue drains in a minute."""
-    return ScalingConfig(least, most, Targets(kv, waiting, 60.0), delay)
+    return ScalingConfig(least, most, Targets(kv, waiting, 60.0, 0.8, 2.0), delay)
 
 
 def signals(

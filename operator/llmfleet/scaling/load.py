@@ -1,0 +1,170 @@
+"""What comes in: requests a second, how long they are, and whether the rate has just stepped up. Pure.
+
+Between interval and work term: Intervals -> Load (memory) -> Demand. Demand is of requests that arrive, not of those
+that are served: served tokens stop growing when a replica is full, and with long answers they follow a step of the
+arrivals only minutes later.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, inf, sqrt
+
+from llmfleet.scaling.interval import Interval
+
+WINDOW = 60.0
+"""Seconds over which the rate of arrivals is taken while it does not step."""
+STEP = 1.5
+"""Times the rate before at which arrivals may have stepped up."""
+CHANCE = 4.0
+"""Standard deviations of a count of independent arrivals by which a step must stand out."""
+FIRST_SIGN = 1.1
+"""Times the rate before at which the interval before counts as a part of a step."""
+LENGTHS_WINDOW = 600.0
+"""Seconds in which what was seen of requests' lengths loses most of its weight."""
+MIN_REQUESTS = 10.0
+"""Requests of which lengths must be known before they mean anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One look at all replicas: rates per second."""
+
+    seconds: float
+    arrivals: float
+    tokens: float
+    """Tokens computed: of prompts, and generated."""
+    reads: float
+    """Tokens of KV cache read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """Sums over requests, in which old ones fade."""
+
+    admitted: float = 0.0
+    prompt: float = 0.0
+    computed: float = 0.0
+    ended: float = 0.0
+    """Requests that ended, and half of those by which the batches grew: they have had half of their answer."""
+    generated: float = 0.0
+    running: float = 0.0
+    """Requests in execution times seconds."""
+    held: float = 0.0
+    """Tokens of KV cache held times seconds."""
+
+    def after(self, intervals: Sequence[Interval], seconds: float) -> "Lengths":
+        """Fade, and add."""
+        kept = exp(-seconds / LENGTHS_WINDOW)
+        return Lengths(
+            admitted=kept * self.admitted + sum(one.admitted for one in intervals),
+            prompt=kept * self.prompt + sum(one.prompt_tokens for one in intervals),
+            computed=kept * self.computed + sum(one.computed_tokens for one in intervals),
+            ended=kept * self.ended + sum(max(0.0, one.ended + one.growth / 2) for one in intervals),
+            generated=kept * self.generated + sum(one.generated_tokens for one in intervals),
+            running=kept * self.running + sum(one.running * one.seconds for one in intervals),
+            held=kept * self.held + sum(one.kv_tokens * one.seconds for one in intervals),
+        )
+
+
+_NOTHING_SEEN = Lengths()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """The load of the whole fleet."""
+
+    arrivals: float
+    """Requests per second."""
+    prompt: float
+    """Prompt tokens of a request that have to be computed: those in the prefix cache have not."""
+    output: float
+    """Tokens that it generates."""
+    context: float
+    """Tokens of KV cache that it holds, mean over its life."""
+    tokens: float
+    """Tokens per second that are computed now."""
+    reads: float
+    """Tokens of KV cache per second that are read now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is remembered of the arrivals."""
+
+    taken: float = -inf
+    """When the newest page came that was taken in."""
+    flows: tuple[Flow, ...] = ()
+    """Looks within WINDOW since the last step of the rate, oldest first."""
+    lengths: Lengths = _NOTHING_SEEN
+    rising: bool = False
+    """The newest look may have seen the beginning of a step: the next one will know its height."""
+
+    def after(self, newest: Sequence[Interval]) -> "Load":
+        """Take in the newest interval of each replica; the load itself where none of them is new."""
+        fresh = [one for one in newest if one.at > self.taken]
+        if not fresh:
+            return self
+        seconds = sum(one.seconds for one in newest) / len(newest)
+        flow = Flow(
+            seconds=seconds,
+            arrivals=max(0.0, sum(one.arrived / one.seconds for one in newest)),
+            tokens=sum((one.computed_tokens + one.generated_tokens) / one.seconds for one in newest),
+            reads=sum(one.steps * one.kv_tokens / one.seconds for one in newest),
+        )
+        flows, rising = _joined(self.flows, flow, rising=self.rising)
+        return Load(max(one.at for one in fresh), flows, self.lengths.after(fresh, seconds), rising)
+
+    @property
+    def demand(self) -> Demand | None:
+        """What comes in; None while too little was seen."""
+        lengths = self.lengths
+        if not self.flows or min(lengths.admitted, lengths.ended) < MIN_REQUESTS or lengths.running <= 0:
+            return None
+        flows = self.flows[:-1] if self.rising else self.flows
+        seconds = sum(flow.seconds for flow in flows)
+        prompt, output = lengths.prompt / lengths.admitted, lengths.generated / lengths.ended
+        return Demand(
+            arrivals=_mean(flows),
+            prompt=lengths.computed / lengths.admitted,
+            output=max(1.0, output),
+            context=max(lengths.held / lengths.running, prompt + output / 2),
+            tokens=sum(flow.tokens * flow.seconds for flow in flows) / seconds,
+            reads=sum(flow.reads * flow.seconds for flow in flows) / seconds,
+        )
+
+
+def _joined(flows: tuple[Flow, ...], flow: Flow, *, rising: bool) -> tuple[tuple[Flow, ...], bool]:
+    """The looks with a new one, and whether the rate may be about to step: then the next look will know its height."""
+    if not _stands_out(flow, flows):
+        return _recent((*flows, flow)), False
+    before, last = flows[:-1], flows[-1]
+    if rising or (before and _mean(before) * FIRST_SIGN < last.arrivals):
+        return (flow,), False
+    return _recent((*flows, flow)), True
+
+
+def _mean(flows: Sequence[Flow]) -> float:
+    return sum(flow.arrivals * flow.seconds for flow in flows) / sum(flow.seconds for flow in flows)
+
+
+def _recent(flows: tuple[Flow, ...]) -> tuple[Flow, ...]:
+    """The newest looks that together cover the window."""
+    seconds = 0.0
+    for count, flow in enumerate(reversed(flows), start=1):
+        seconds += flow.seconds
+        if seconds >= WINDOW:
+            return flows[-count:]
+    return flows
+
+
+def _stands_out(flow: Flow, before: Sequence[Flow]) -> bool:
+    """Whether this many arrivals are more than chance at the rate before."""
+    if not before:
+        return False
+    expected = _mean(before) * flow.seconds
+    count = flow.arrivals * flow.seconds
+    return count > STEP * expected and count - expected > CHANCE * sqrt(count)
+
+
+SILENCE = Load()
+"""Nothing was seen."""
