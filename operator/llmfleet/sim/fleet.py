@@ -18,10 +18,10 @@ from llmfleet.sim.outcome import Change, Outcome, Sample
 from llmfleet.sim.pod import Pod
 from llmfleet.sim.rule import Rule, View
 from llmfleet.sim.sequence import Request
-from llmfleet.sim.spec import ApiServer, Failures, FleetSpec, Router, Startup, Victim
+from llmfleet.sim.spec import NO_API_SERVER, ApiServer, Failures, FleetSpec, Router, Startup, Victim
 from llmfleet.sim.trace import Trace
 
-__all__ = ["ApiServer", "Failures", "FleetSpec", "Router", "Startup", "Victim", "simulate"]
+__all__ = ["NO_API_SERVER", "ApiServer", "Failures", "FleetSpec", "Router", "Startup", "Victim", "simulate"]
 
 MOMENT = 1e-6
 """Seconds within which two times count as the same."""
@@ -313,5 +313,8 @@ class _Fleet:
         self._at(now + self.spec.sample_seconds, self._sample)
 
     def _note(self, now: float) -> None:
-        ready = sum(pod.ready for pod in self.pods)
-        self.accounts.changes.append(Change(now, self.replicas, ready, len(self.pods)))
+        """Write down the fleet of this moment, once."""
+        changes = self.accounts.changes
+        if changes and changes[-1].at == now:
+            changes.pop()
+        changes.append(Change(now, self.replicas, sum(pod.ready for pod in self.pods), len(self.pods)))

@@ -7,7 +7,20 @@ rule for each run, because rules remember.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from llmfleet.sim.peers import aibrix, keda, knative, kubeai, kubernetes, static
+from llmfleet.sim.peers import (
+    aibrix,
+    dynamo,
+    kaito,
+    keda,
+    knative,
+    kthena,
+    kubeai,
+    kubernetes,
+    static,
+    wva,
+    wva_v1,
+    wva_v2,
+)
 from llmfleet.sim.peers.peer import Peer
 
 _KV_GRID = (0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -133,6 +146,51 @@ _ALL = (
         knob="target concurrency, of which 70 % are used",
         default=knative.CONCURRENCY,
         grid=_REQUESTS_GRID,
+    ),
+    Peer(
+        name="wva-v1",
+        make=wva_v1.WvaV1,
+        description="llm-d WVA until 0.8: one more or less by spare KV usage and queue, every minute",
+        source="llm-d WVA b08b1c7 on Kubernetes 1.34",
+        knob="kvCacheThreshold",
+        default=wva.KV_THRESHOLD,
+        grid=_KV_GRID,
+    ),
+    Peer(
+        name="wva-v2",
+        make=wva_v2.WvaV2,
+        description="llm-d WVA from 0.9: tokens in use and queued over capacity, up at 0.85, down at 0.70",
+        source="llm-d WVA 0.9 on Kubernetes 1.34",
+        knob="scaleUpThreshold",
+        default=wva_v2.UP,
+        grid=(0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0),
+    ),
+    Peer(
+        name="dynamo",
+        make=dynamo.Dynamo,
+        description="NVIDIA Dynamo planner, load rule: one more above 1.0 of the KV cache, one less below 0.6",
+        source="ai-dynamo/dynamo 936d819",
+        knob="utilization above which one is added",
+        default=dynamo.UP,
+        grid=(0.02, 0.04, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0),
+    ),
+    Peer(
+        name="kaito",
+        make=kaito.Kaito,
+        description="KAITO: one more above 5 waiting a pod, one less below 1, one in five minutes",
+        source="keda-kaito-scaler a73abe6 on KEDA and Kubernetes 1.34",
+        knob="upthreshold of vllm:num_requests_waiting",
+        default=kaito.UP,
+        grid=_QUEUE_GRID,
+    ),
+    Peer(
+        name="kthena",
+        make=kthena.Kthena,
+        description="Kthena: sum of waiting requests at 10",
+        source="volcano-sh/kthena of August 2026",
+        knob="targetValue of num_requests_waiting",
+        default=kthena.WAITING,
+        grid=(*_QUEUE_GRID[:-2], 10.0, 15.0, 20.0),
     ),
     Peer(
         name="static-peak",

@@ -34,6 +34,11 @@ def generation_tokens(pod: PodView) -> float | None:
     return pod.page.generation_tokens if pod.page else None
 
 
+def finished(pod: PodView) -> float | None:
+    """`vllm:request_success_total`."""
+    return pod.page.finished if pod.page else None
+
+
 def values(gauge: Gauge, pods: Iterable[PodView]) -> list[float]:
     """The gauge of those pods that have it."""
     return [value for pod in pods if (value := gauge(pod)) is not None]
