@@ -4,33 +4,18 @@ lengths -> Poisson arrivals at some rate -> a fleet of one -> share of requests 
 capacity by which `optimum.py` works out how many replicas a demand needs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from random import Random
 
-from llmfleet.sim.fleet import FleetSpec, simulate
+from llmfleet.sim.fleet import simulate
 from llmfleet.sim.outcome import Slo
-from llmfleet.sim.rule import View
-from llmfleet.sim.trace import Trace
+from llmfleet.sim.peers.bounds import Bounds
+from llmfleet.sim.peers.static import Static
+from llmfleet.sim.spec import FleetSpec
+from llmfleet.sim.trace_made import Draw, poisson
 
 WARM_UP = 300.0
 """Seconds at the beginning that do not count: the replica is empty then."""
-
-
-class Fixed:
-    """An autoscaler that never moves: a static fleet."""
-
-    period = 3600.0
-    scrape = 3600.0
-    delay = 0.0
-
-    def __init__(self, replicas: int) -> None:
-        """Takes the number that stays."""
-        self._replicas = replicas
-
-    def decide(self, view: View) -> int:  # noqa: ARG002 - it looks at nothing
-        """The same as ever."""
-        return self._replicas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +31,14 @@ class Search:
     seed: int = 1
 
 
-def highest_load(
-    fleet: FleetSpec, lengths: Sequence[tuple[int, int]], slo: Slo, *, search: Search | None = None
-) -> float:
+def highest_load(fleet: FleetSpec, lengths: Draw, slo: Slo, *, search: Search | None = None) -> float:
     """Requests/s at which the share of requests in SLO is just held by one replica; 0 if it never is.
 
     Every try plays the same draws, only closer together, so that the share falls steadily with the rate.
 
     Args:
-        fleet: only limits and step time count.
-        lengths: tokens of prompt and answer; requests take them at random.
+        fleet: only what a replica is counts.
+        lengths: of prompt and answer.
         slo: what a request must keep.
         search: how carefully to look.
     """
@@ -63,19 +46,11 @@ def highest_load(
     alone = replace(fleet, min_replicas=1, max_replicas=1, initial=1)
 
     def held(rate: float) -> bool:
-        trace = poisson(lengths, rate, seconds=WARM_UP + how.seconds, seed=how.seed)
-        outcome = simulate(alone, trace, Fixed(1), seed=how.seed)
+        trace = poisson([(0.0, rate)], span=WARM_UP + how.seconds, lengths=lengths, seed=how.seed)
+        outcome = simulate(alone, trace, Static(Bounds(1, 1), 1), seed=how.seed)
         return outcome.attainment(slo, start=WARM_UP) >= how.share
 
     return bisect(held, start=1.0, precision=how.precision)
-
-
-def poisson(lengths: Sequence[tuple[int, int]], rate: float, *, seconds: float, seed: int) -> Trace:
-    """Poisson arrivals; the same seed gives the same gaps and lengths at any rate, only scaled."""
-    random, at, requests = Random(seed), 0.0, []
-    while (at := at + random.expovariate(1.0) / rate) < seconds:
-        requests.append((at, *random.choice(lengths)))
-    return Trace.of(requests, span=seconds)
 
 
 def bisect(held: Callable[[float], bool], *, start: float, precision: float, least: float = 1e-3) -> float:

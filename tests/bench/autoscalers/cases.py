@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from llmfleet.engine.speed import CONTEXT_OVER_BOUND, FLOOR_OVER_BOUND, KNOWN_DOUBT, TOKEN_OVER_BOUND, Speed, Start
 from llmfleet.sim.capacity import Memory, capacity, default_max_num_batched_tokens, default_max_num_seqs
-from llmfleet.sim.fleet import FleetSpec
 from llmfleet.sim.outcome import Slo
 from llmfleet.sim.profiles import PROFILES
 from llmfleet.sim.sequence import Limits
+from llmfleet.sim.spec import FleetSpec
 
 HOUR, DAY = 3600.0, 86_400.0
 Part = tuple[float, float]
@@ -37,6 +37,10 @@ class Case:
     """What knobs are tuned on, drawn with a seed of its own."""
     short: Part
     """What the short form plays."""
+    service: str = ""
+    """Azure 2024's name of the service whose lengths it has, and whose rates where there are no clients."""
+    clients: str | None = None
+    """ServeGen's name of the model whose clients it has."""
     monday: float = 0.0
     """Second at which the first working day of a week begins."""
     scaled: bool = True
@@ -51,6 +55,7 @@ CASES: Mapping[str, Case] = {
         Case(
             name="coding-week",
             title="A1 coding week (Azure 2024)",
+            service="code",
             slo=CODING,
             whole=(0.0, 7 * DAY),
             train=(10 * HOUR, 18 * HOUR),
@@ -60,6 +65,7 @@ CASES: Mapping[str, Case] = {
         Case(
             name="chat-week",
             title="A2 chat week (Azure 2024)",
+            service="conv",
             slo=CHAT,
             whole=(0.0, 7 * DAY),
             train=(8 * HOUR, 16 * HOUR),
@@ -87,6 +93,7 @@ CASES: Mapping[str, Case] = {
         Case(
             name="reasoning-day",
             title="A4 reasoning day (ServeGen R1)",
+            clients="deepseek-r1",
             slo=REASONING,
             whole=(0.0, DAY),
             train=(0.0, DAY / 4),
@@ -95,6 +102,8 @@ CASES: Mapping[str, Case] = {
         Case(
             name="small-week",
             title="A5 second week of a small model (ServeGen m-small)",
+            service="conv",
+            clients="m-small",
             slo=CHAT,
             whole=(7 * DAY, 14 * DAY),
             train=(8 * HOUR, 16 * HOUR),

@@ -7,12 +7,13 @@ import time
 from dataclasses import dataclass, replace
 
 from llmfleet.sim.capacity_search import Search, highest_load
-from llmfleet.sim.fleet import FleetSpec, Startup, simulate
+from llmfleet.sim.fleet import simulate
 from llmfleet.sim.optimum import MINUTE, Foresight, Planned, demand, needed, reactive, spans
 from llmfleet.sim.outcome import Outcome
 from llmfleet.sim.peers.bounds import Bounds
 from llmfleet.sim.peers.static import Static
 from llmfleet.sim.rule import Rule
+from llmfleet.sim.spec import FleetSpec, Startup
 from llmfleet.sim.trace import Trace
 from tests.bench.autoscalers import rules, traces
 from tests.bench.autoscalers.cases import CASES, ENGINES, HOUR, Part, slo_of

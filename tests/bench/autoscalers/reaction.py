@@ -7,20 +7,20 @@ load is two or four times what one replica bears. The step comes at a random pha
 import os
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from statistics import fmean, median
 
-from llmfleet.sim.fleet import Startup, simulate
+from llmfleet.sim.fleet import simulate
 from llmfleet.sim.outcome import Outcome
 from llmfleet.sim.peers.bounds import Bounds
-from llmfleet.sim.trace import Trace
+from llmfleet.sim.spec import Startup
+from llmfleet.sim.trace_made import poisson
 from tests.bench.autoscalers import rules, traces
 from tests.bench.autoscalers.cases import CASES, ENGINES
 from tests.bench.autoscalers.jobs import SPARE, capacity
-from tests.bench.autoscalers.statistics import Row
 
 CASE, ENGINE = CASES["step"], "A100-40G"
 BEFORE, AFTER, PHASE = 300.0, 600.0, 60.0
@@ -45,22 +45,14 @@ class Reaction:
 
 def react(rule: str, factor: int, seed: int) -> Reaction:
     """One step to `factor` times what one replica bears."""
-    edge, rng = capacity(CASE.name, ENGINE), random.Random(seed)
-    step = BEFORE + rng.uniform(0.0, PHASE)
-    trace = Trace.of(_arrivals(edge, factor, step, rng), span=step + AFTER)
+    edge = capacity(CASE.name, ENGINE)
+    step = BEFORE + random.Random(seed).uniform(0.0, PHASE)
+    pieces = [(0.0, LOW * edge), (step, SHARE * factor * edge)]
+    trace = poisson(pieces, span=step + AFTER, lengths=traces.lengths(CASE), seed=seed)
     most = SPARE * factor
     fleet = replace(ENGINES[ENGINE].fleet(), startup=Startup(STARTUP, 0.2), max_replicas=most, initial=1)
     outcome = simulate(fleet, trace, rules.make(rule, Bounds(1, most), None, engine=ENGINE, slo=CASE.slo), seed=seed)
     return _judge(outcome, factor, step)
-
-
-def _arrivals(edge: float, factor: int, step: float, rng: random.Random) -> Iterator[Row]:
-    pairs = traces.lengths(CASE)
-    for rate, start, end in ((LOW * edge, 0.0, step), (SHARE * factor * edge, step, step + AFTER)):
-        at = start + rng.expovariate(rate)
-        while at < end:
-            yield at, *rng.choice(pairs)
-            at += rng.expovariate(rate)
 
 
 def _judge(outcome: Outcome, needed: int, step: float) -> Reaction:

@@ -1,5 +1,6 @@
 """What one run of one autoscaler on one trace gave, and where it is kept until its inputs change."""
 
+import ast
 import hashlib
 import json
 from collections.abc import Iterable
@@ -13,8 +14,11 @@ HERE = Path(__file__).parent
 FLEET = (
     *(PACKAGE / "sim" / name for name in ("replica.py", "sequence.py", "steptime.py", "capacity.py", "profiles.py")),
     *(PACKAGE / "sim" / name for name in ("fleet.py", "spec.py", "pod.py", "lockstep.py", "accounts.py", "outcome.py")),
-    *(PACKAGE / "sim" / name for name in ("trace.py", "rule.py", "optimum.py", "capacity_search.py")),
-    *(HERE / name for name in ("cases.py", "traces.py", "statistics.py", "jobs.py", "data")),
+    *(
+        PACKAGE / "sim" / name
+        for name in ("trace.py", "trace_made.py", "trace_statistics.py", "trace_files.py", "rule.py", "optimum.py")
+    ),
+    *(HERE / name for name in ("cases.py", "traces.py", "jobs.py", "data")),
 )
 """What every result depends on."""
 PEERS = (PACKAGE / "sim" / "peers",)
@@ -78,8 +82,23 @@ def fingerprint(paths: Iterable[Path], *words: object) -> str:
         for file in files:
             if file.is_file():
                 digest.update(str(file.relative_to(REPOSITORY)).encode())
-                digest.update(file.read_bytes())
+                digest.update(_meaning(file))
     return digest.hexdigest()[:20]
+
+
+def _meaning(file: Path) -> bytes:
+    """A file's content; of Python what it does, without comments, docstrings and layout."""
+    if file.suffix != ".py":
+        return file.read_bytes()
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [part for part in node.body if not _is_words(part)]
+    return ast.dump(tree).encode()
+
+
+def _is_words(part: ast.stmt) -> bool:
+    return isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str)
 
 
 class Shelf:

@@ -4,21 +4,25 @@ import csv
 import functools
 import gzip
 import os
-import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from llmfleet.sim.optimum import demand
 from llmfleet.sim.trace import Trace
-from tests.bench.autoscalers.cases import HOUR, Case, Part
-from tests.bench.autoscalers.statistics import Clients, Row, Week, azure_week, servegen
+from llmfleet.sim.trace_files import read
+from llmfleet.sim.trace_made import Draw, poisson, resampled
+from llmfleet.sim.trace_statistics import read_statistics, service_lengths
+from tests.bench.autoscalers.cases import DAY, HOUR, Case, Part
 
 VARIABLE = "LLMFLEET_TRACES"
 DATA = Path(__file__).parent / "data"
-SAMPLE = 20_000
-"""Requests whose lengths stand for a trace's."""
+AZURE_RATES, AZURE_LENGTHS = "azure2024_week_rates.csv", "azure2024_length_cdf.csv"
 STEPS = ((0.0, 0.3), (HOUR / 2, 1.5), (HOUR, 0.3))
 """(second, load) of the step."""
+TRIES = 3
+"""Draws that bring the highest minute of bursty clients near to what is asked for."""
 BELOW_PEAK = 0.93
 """Load of the step's plateau, as a share of what its peak shall need: one-minute counts scatter around it."""
 
@@ -38,78 +42,99 @@ def load(case: Case, *, peak: float, seed: int, part: Part) -> Trace:
         seed: of what is drawn.
         part: from and to, in seconds.
     """
-    start, end = part
-    if case.name in {"coding-week", "chat-week"}:
-        week = _week("code" if case.name == "coding-week" else "conv", seed)
-        drawn = week.requests(factor=peak / max(week.minutes), start=start, end=end, rng=random.Random(seed))
-        return Trace.of(drawn, span=end - start)
     if case.name == "step":
-        return Trace.of(_step(peak, seed), span=case.whole[1]).between(start, end)
+        return _step(peak, seed).between(*part)
     if case.scaled:
-        drawn = _clients(case).requests(factor=_factor(case, peak, seed), start=start, end=end, rng=random.Random(seed))
-        return Trace.of(drawn, span=end - start)
-    hour = _hour()
-    return (hour if case.name == "coding-hour" else hour.faster(4, seed=seed)).between(start, end)
+        return _drawn(case, scale=_scale(case, peak, seed), seed=seed, part=part)
+    return (_hour() if case.name == "coding-hour" else _hour().faster(4, seed=seed)).between(*part)
 
 
-def lengths(case: Case) -> list[tuple[int, int]]:
-    """Tokens of prompt and answer, as many as stand for the trace."""
-    rng = random.Random(0)
-    if case.name in {"coding-hour", "coding-hour-4x", "step"}:
-        return [(prompt, answer) for _, prompt, answer in _hour()]
-    if case.name in {"coding-week", "chat-week"}:
-        week = _week("code" if case.name == "coding-week" else "conv", 0)
-        return [(rng.choice(week.prompts), rng.choice(week.answers)) for _ in range(SAMPLE)]
-    start, end = case.whole
-    clients = _clients(case)
-    factor = 1.5 * SAMPLE / (end - start) / clients.highest(start, end)
-    return [(prompt, answer) for _, prompt, answer in clients.requests(factor=factor, start=start, end=end, rng=rng)]
-
-
-@functools.lru_cache(maxsize=2)
-def _week(service: str, seed: int) -> Week:
-    return azure_week(folder(), service, random.Random(seed))
+def lengths(case: Case) -> Draw:
+    """Prompt and answer of a request of the case."""
+    if case.service:
+        return service_lengths(folder() / AZURE_LENGTHS, case.service)
+    if case.scaled and case.name != "step":
+        return resampled(_drawn(case, scale=1.0, seed=0, part=case.whole))
+    return resampled(_hour())
 
 
 @functools.lru_cache(maxsize=1)
 def _hour() -> Trace:
-    with gzip.open(folder() / "azure2023_code.csv.gz", "rt") as file:
-        rows = [
-            (float(row["arrival_s"]), int(row["input_tokens"]), int(row["output_tokens"]))
-            for row in csv.DictReader(file)
-        ]
-    return Trace.of(rows, span=HOUR)
+    return read(folder() / "azure2023_code.csv.gz").between(0.0, HOUR)
 
 
-def _step(peak: float, seed: int) -> Iterator[Row]:
+def _step(peak: float, seed: int) -> Trace:
     """Poisson arrivals whose rate steps up and down, with the coding hour's lengths."""
-    rng, pairs = random.Random(seed), lengths_of(_hour())
-    highest = max(load for _, load in STEPS)
-    ends = [*(at for at, _ in STEPS[1:]), STEPS[-1][0] + HOUR / 2]
-    for (start, load), end in zip(STEPS, ends, strict=True):
-        rate = BELOW_PEAK * peak * load / highest
-        at = start + rng.expovariate(rate)
-        while at < end:
-            yield at, *rng.choice(pairs)
-            at += rng.expovariate(rate)
+    rate = BELOW_PEAK * peak / max(load for _, load in STEPS)
+    pieces = [(at, rate * load) for at, load in STEPS]
+    return poisson(pieces, span=STEPS[-1][0] + HOUR / 2, lengths=resampled(_hour()), seed=seed)
 
 
-def lengths_of(trace: Trace) -> list[tuple[int, int]]:
-    """Tokens of prompt and answer of all requests."""
-    return list(zip(trace.prompt_tokens, trace.output_tokens, strict=True))
+@dataclass(frozen=True)
+class _Bin:
+    """Ten minutes of a source."""
+
+    at: float
+    rate: float
+    high: float
+    """Of the highest minute, where the source says it."""
 
 
-@functools.lru_cache(maxsize=1)
-def _clients(case: Case) -> Clients:
-    return servegen(folder(), "deepseek-r1" if case.name == "reasoning-day" else "m-small")
+def _drawn(case: Case, *, scale: float, seed: int, part: Part) -> Trace:
+    """Requests of the source's statistics, whose highest minute has about `scale` requests/s."""
+    start, end = part
+    rates, sizes = _files(case)
+    bins = _bins(case)
+    highest = max(one.high for one in bins if case.whole[0] <= one.at < case.whole[1])
+    mean = fmean(one.rate for one in bins if start <= one.at < end)
+    trace = read_statistics(
+        rates,
+        sizes,
+        service=case.service,
+        mean_rate=scale * mean / highest,
+        start_day=start / DAY,
+        days=(end - start) / DAY,
+        seed=seed,
+    )
+    return trace.between(0.0, end - start)
 
 
 @functools.lru_cache(maxsize=4)
-def _factor(case: Case, peak: float, seed: int) -> float:
-    """What the clients' rates are multiplied by: a first draw's highest minute says how far it is off."""
-    start, end = case.whole
-    factor = peak / _clients(case).highest(start, end)
-    for _ in range(2):
-        drawn = _clients(case).requests(factor=factor, start=start, end=end, rng=random.Random(seed))
-        factor *= peak / max(demand([at for at, _, _ in drawn], seconds=end - start))
-    return factor
+def _scale(case: Case, peak: float, seed: int) -> float:
+    """What to draw at for that peak; clients' bursts make single minutes higher than their ten, which draws show."""
+    scale = peak
+    for _ in range(TRIES if case.clients else 0):
+        drawn = _drawn(case, scale=scale, seed=seed, part=case.whole)
+        scale *= peak / max(demand(drawn.at, seconds=drawn.span))
+    return scale
+
+
+def _files(case: Case) -> tuple[Path, Path]:
+    """Rates and lengths."""
+    if case.clients is None:
+        return folder() / AZURE_RATES, folder() / AZURE_LENGTHS
+    sizes = AZURE_LENGTHS if case.service else f"servegen_{case.clients}_lengths.jsonl.gz"
+    return folder() / f"servegen_{case.clients}_windows.csv.gz", folder() / sizes
+
+
+@functools.lru_cache(maxsize=4)
+def _bins(case: Case) -> list[_Bin]:
+    rates, _ = _files(case)
+    if case.clients is None:
+        with rates.open() as file:
+            return [_azure(row, case.service) for row in csv.DictReader(file)]
+    with gzip.open(rates, "rt") as file:
+        return list(_sums(csv.DictReader(file)))
+
+
+def _azure(row: dict[str, str], service: str) -> _Bin:
+    return _Bin(float(row["t_s"]), float(row[f"{service}_rpm"]) / 60, float(row[f"{service}_rpm_max"]) / 60)
+
+
+def _sums(rows: Iterable[dict[str, str]]) -> Iterator[_Bin]:
+    """All clients together."""
+    rates: dict[float, float] = {}
+    for row in rows:
+        rates[float(row["t_s"])] = rates.get(float(row["t_s"]), 0.0) + float(row["rate_rps"])
+    for at, rate in sorted(rates.items()):
+        yield _Bin(at, rate, rate)

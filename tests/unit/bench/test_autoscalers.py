@@ -1,20 +1,18 @@
 """The autoscaler benchmark's own arithmetic: traces, tuning, what counts as better, what makes the short form fail."""
 
 import json
-import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from llmfleet.sim.optimum import demand
 from tests.bench.autoscalers import figure, rules, short, table, traces, tuning
-from tests.bench.autoscalers.cases import CASES, DAY, ENGINES, HOUR
+from tests.bench.autoscalers.cases import CASES, DAY, ENGINES, HOUR, Part
 from tests.bench.autoscalers.jobs import Job, Setting, key
 from tests.bench.autoscalers.plan import Plan
 from tests.bench.autoscalers.results import Result, Shelf, fingerprint
-from tests.bench.autoscalers.statistics import FINENESS, azure_week
-from tests.bench.autoscalers.statistics import table as quantiles
 
 RESULT = Result(
     rule="llmfleet",
@@ -41,17 +39,20 @@ RESULT = Result(
 HERE = {name: case for name, case in CASES.items() if not case.given}
 
 
-@pytest.mark.parametrize("name", [name for name, case in HERE.items() if case.scaled])
-def test_a_scaled_trace_has_the_peak_that_was_asked_for(name: str) -> None:
-    """Of its highest minute; requests scatter around the rates, so a tenth may lie between."""
-    part = CASES[name].whole
-    if name.endswith("-week"):
-        minutes = azure_week(traces.DATA, "code" if name == "coding-week" else "conv", random.Random(1)).minutes
-        highest = 60.0 * minutes.index(max(minutes))
-        part = (highest, highest + 60)
-    trace = traces.load(CASES[name], peak=20.0, seed=1, part=part)
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("coding-week", (4 * DAY, 5 * DAY)),
+        ("chat-week", (DAY, 3 * DAY)),
+        ("reasoning-day", (0.0, DAY)),
+        ("step", (0.0, 1.5 * HOUR)),
+    ],
+)
+def test_a_scaled_trace_has_the_peak_that_was_asked_for(name: str, part: Part) -> None:
+    """Of its highest minute, which lies in this part; requests scatter around the rates."""
+    trace = traces.load(CASES[name], peak=10.0, seed=1, part=part)
     assert trace.span == part[1] - part[0]
-    assert max(demand(trace.at, seconds=trace.span)) == pytest.approx(20.0, rel=0.1)
+    assert max(demand(trace.at, seconds=trace.span)) == pytest.approx(10.0, rel=0.12)
 
 
 @pytest.mark.parametrize("name", HERE)
@@ -78,19 +79,12 @@ def test_four_times_the_hour_is_four_times_the_requests() -> None:
     assert len(fourfold) == 4 * len(once) == 4 * 8819
 
 
-def test_quantiles_become_lengths_with_straight_lines_between() -> None:
-    lengths = quantiles([0.0, 50.0, 100.0], [1.0, 11.0, 111.0])
-    assert len(lengths) == FINENESS
-    assert lengths[0] == 1
-    assert lengths[FINENESS // 4] == 6
-    assert lengths[-1] == 111
-
-
 def test_every_engine_has_room_for_the_longest_request_of_its_traces() -> None:
     for engine in ENGINES.values():
         tokens = engine.fleet().limits.blocks * 16
         for case in HERE.values():
-            assert max(prompt + answer for prompt, answer in traces.lengths(case)) < tokens
+            trace = traces.load(case, peak=1.0, seed=1, part=case.short)
+            assert max(prompt + answer for _, prompt, answer in trace) < tokens
 
 
 @pytest.mark.parametrize("name", rules.NAMES)
@@ -153,7 +147,7 @@ STORED = {"step": {"inSlo": 0.99, "gpuHours": 12.0}}
         ({"gpu_hours": 12.7}, ["it took 12.70 GPU-hours, it was 12.00 and may be 5 % more"]),
     ],
 )
-def test_the_short_form_complains_about_what_became_worse(change: dict[str, float], words: list[str]) -> None:
+def test_the_short_form_complains_about_what_became_worse(change: dict[str, Any], words: list[str]) -> None:
     found = list(short.complaints([replace(RESULT, **change)], STORED))
     assert len(found) == len(words)
     for sentence, word in zip(found, words, strict=True):
@@ -179,7 +173,7 @@ def test_a_fingerprint_sees_a_changed_file() -> None:
     assert fingerprint([file]) == fingerprint([file]) != fingerprint([file.parent / "nothing"])
 
 
-def _played(knob: float) -> dict[str, float]:
+def _played(knob: float) -> dict[str, Any]:
     """Enough in SLO up to 8, and the cheaper the higher."""
     return {"in_slo": 1.0 if knob <= 8 else 0.5, "gpu_hours": 300 - knob}
 

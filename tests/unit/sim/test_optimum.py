@@ -1,5 +1,6 @@
 """The bounds beside which autoscalers stand: by hand, and against figures worked out elsewhere for a whole week."""
 
+import csv
 import itertools
 import random
 from dataclasses import replace
@@ -10,7 +11,6 @@ from hypothesis import strategies as st
 
 from llmfleet.sim.optimum import Foresight, Planned, Span, demand, needed, offline_optimum, reactive, spans
 from llmfleet.sim.rule import View
-from tests.bench.autoscalers.statistics import azure_week
 from tests.bench.autoscalers.traces import DATA
 
 NOTHING = View(now=0.0, replicas=1, pods=(), active=0, arrived=0)
@@ -79,6 +79,17 @@ def test_reactive_pays_for_its_hold_and_is_short_until_replicas_are_ready() -> N
     assert found.paid == (26 + 11) * 60
 
 
+def _week(service: str) -> list[float]:
+    """One-minute demand of the whole week: the drawn curve and, from minute to minute, the scatter of its line."""
+    rng, minutes = random.Random(1), []
+    with (DATA / "azure2024_week_rates.csv").open() as file:
+        for row in csv.DictReader(file):
+            rate, low, high = (float(row[f"{service}_rpm{end}"]) for end in ("", "_min", "_max"))
+            scatter = min(0.5, (high - low) / 3.1 / rate)
+            minutes += [rate / 60 * max(0.05, rng.gauss(1.0, scatter)) for _ in range(10)]
+    return minutes
+
+
 @pytest.mark.parametrize(
     ("service", "capacity", "peak", "optima", "ratios"),
     [
@@ -97,7 +108,7 @@ def test_a_whole_week_agrees_with_figures_worked_out_elsewhere(
     The scatter is drawn, so other draws gave those figures: optima agree within 1 %, ratios within 3 %, and the highest
     of ten thousand minutes may need one replica more.
     """
-    demands = azure_week(DATA, service, random.Random(1)).minutes
+    demands = _week(service)
     need = needed(demands, capacity)
     assert max(need) - peak in {0, 1}
     for startup, expected in zip((0.0, 120.0, 300.0), optima, strict=True):
