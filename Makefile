@@ -48,7 +48,7 @@ LOCK_IMAGE := $(LOCK) --no-annotate --constraint tests/requirements.lock
 LOCK_VLLM := uv pip compile --python-version 3.11 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock"
 
 lock:  ## pin Python packages anew (needs uv); images get the versions that are tested
-	$(LOCK) pyproject.toml tests/build-requirements.in --extra lint --extra test --extra demo --upgrade -o tests/requirements.lock
+	$(LOCK) pyproject.toml tests/build-requirements.in --extra lint --extra test --extra demo --extra sim --upgrade -o tests/requirements.lock
 	$(LOCK_IMAGE) pyproject.toml -o images/operator/requirements.lock
 	$(LOCK_IMAGE) images/operator/build-requirements.in -o images/operator/build-requirements.lock
 	$(LOCK_IMAGE) images/sim-engine/pyproject.toml -o images/sim-engine/requirements.lock

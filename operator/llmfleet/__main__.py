@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from llmfleet import __version__
-from llmfleet.commands import inputs, plan
+from llmfleet.commands import inputs, plan, simulate
 from llmfleet.commands.inputs import UsageError, deployments
 from llmfleet.controller.logs import LogFormat, configure
 from llmfleet.controller.settings import SettingsError, load
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_render(commands)
     plan.add(commands)
+    simulate.add(commands)
     generate = commands.add_parser("crd", help="print the CustomResourceDefinition, ready for kubectl apply -f -")
     generate.set_defaults(do=_crd)
     return parser
