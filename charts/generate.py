@@ -174,7 +174,10 @@ def crd_template() -> str:
 
 def profiles(text: str) -> str:
     """The chart's GPU profiles for `llmfleet plan`, which knows them without a settings file."""
-    kept = ("name", "default", "resourceName", "memoryGiB", "computeCapability", "gpusPerNode", "pricePerHour")
+    kept = (
+        "name", "default", "resourceName", "memoryGiB", "computeCapability", "bandwidthGBs", "tflops", "gpusPerNode",
+        "pricePerHour",
+    )  # fmt: skip
     found = yaml.safe_load(text)[SETTINGS_KEY]["gpuProfiles"]
     lines = [json.dumps({key: profile[key] for key in kept if profile.get(key) is not None}) for profile in found]
     return "[\n" + ",\n".join(lines) + "\n]\n"
