@@ -36,7 +36,7 @@ ECHO_SECONDS = 30.0
 """Longest time to wait for our own write to come back through the watch."""
 WRITE_SECONDS = 30.0
 """Longest time for a write."""
-ANSWER_SHARE = 0.2
+ANSWER_SHARE = 0.1
 """Share of the scrape period by which decisions come after looks, so that they see this cycle's answers."""
 SPREAD = 0.8
 """Share of a period over which a cycle is spread: what it takes longer than it should does not yet make it late."""
