@@ -179,7 +179,7 @@ def _played(knob: float) -> dict[str, Any]:
 
 
 def test_a_plan_trains_first_and_then_runs_as_shipped_and_tuned() -> None:
-    plan = Plan(cases=["step"], rules=["llmfleet", "kubeai"], setting=Setting(case=""), seeds=2)
+    plan = Plan(cases=["step"], rules=["llmfleet", "kubeai"], setting=Setting(case=""), seeds=2, tune=["kubeai"])
     results = plan.run(
         lambda jobs: {
             job: replace(RESULT, rule=job.rule, knob=job.knob, seed=job.seed, **_played(job.knob or 0)) for job in jobs
