@@ -65,7 +65,7 @@ def _setting(plan: Plan, command: str) -> Iterator[str]:
     yield f"Llama-3-8B on {setting.engine}, start-up {setting.startup:g} s +-20 %, the router of least requests,"
     yield f"minReplicas 1, maxReplicas {SPARE} times what the highest minute needs; weeks: {weeks}; {seeds}."
     yield "A cell says how many requests kept their SLO (one that failed did not), and the GPU-hours paid as a multiple"
-    yield f"of the offline optimum. Bold: {good}."
+    yield f"of the offline optimum. Bold: {good}. An empty cell was not run."
 
 
 def _dominated(by_case: dict[str, list[table.Row]]) -> Iterator[str]:

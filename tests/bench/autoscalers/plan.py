@@ -47,7 +47,7 @@ class Plan:
         return Job(setting=setting, rule=rule, knob=knob, seed=TRAINING_SEED, part=case.train)
 
     def run(self, run_all: RunAll) -> list[Result]:
-        """All of it: the training first, since what is tuned follows from it."""
+        """All of it, as far as `run_all` has results: the training first, since what is tuned follows from it."""
         tuned = self.tuned(run_all)
         jobs = []
         for case in (CASES[name] for name in self.cases):
@@ -56,7 +56,7 @@ class Plan:
                 if knob := tuned.get((case.name, rule)):
                     jobs += self.jobs(case, rule=rule, knob=knob)
         results = run_all(jobs)
-        return [results[job] for job in jobs]
+        return [results[job] for job in jobs if job in results]
 
     def tuned(self, run_all: RunAll) -> dict[tuple[str, str], float]:
         """(case, rule) -> the best value of its knob; the searches go side by side."""
@@ -70,9 +70,12 @@ class Plan:
                     jobs[self.training(CASES[case], rule=rule, knob=knob)] = known
             if not jobs:
                 return {searched: tuning.best(known) for searched, known in tried.items()}
-            for job, result in run_all(jobs).items():
-                assert job.knob is not None
-                jobs[job][job.knob] = result
+            results = run_all(jobs)
+            for job, known in jobs.items():
+                if job in results and job.knob is not None:
+                    known[job.knob] = results[job]
+                else:
+                    del tried[job.setting.case, job.rule]
 
 
 def available() -> list[str]:

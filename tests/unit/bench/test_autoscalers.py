@@ -189,6 +189,13 @@ def test_a_plan_trains_first_and_then_runs_as_shipped_and_tuned() -> None:
     assert kubeai == [(None, 1), (None, 2), (8.0, 1), (8.0, 2)]
 
 
+def test_a_plan_shows_what_is_known_when_nothing_is_run() -> None:
+    plan = Plan(cases=["step"], rules=["llmfleet", "kubeai"], setting=Setting(case=""), tune=["kubeai"])
+    shipped = {"llmfleet": RESULT}
+    results = plan.run(lambda jobs: {job: shipped[job.rule] for job in jobs if job.rule in shipped})
+    assert results == [RESULT]
+
+
 def test_the_figure_puts_better_further_up_and_dearer_further_right() -> None:
     points = [figure.Point("good", "ours", 1.2, 0.995), figure.Point("bad", "peer", 2.0, 0.9)]
     svg = figure.picture([figure.Panel("a trace", points)], note="a note")
