@@ -12,7 +12,7 @@ from tests.bench.autoscalers import page, rules, short, table
 from tests.bench.autoscalers.cases import CASES, ENGINES
 from tests.bench.autoscalers.jobs import Setting
 from tests.bench.autoscalers.plan import Plan, available
-from tests.bench.autoscalers.pool import run_all
+from tests.bench.autoscalers.pool import known, run_all
 from tests.bench.autoscalers.results import Shelf
 from tests.bench.autoscalers.traces import VARIABLE
 
@@ -31,9 +31,9 @@ def main(argv: list[str]) -> int:
         setting=Setting(case="", engine=options.engine, peak=options.peak, startup=options.startup),
         seeds=options.seeds,
         days=options.days,
-        tune=not options.untuned,
+        tune=() if options.untuned else options.tune or options.rules or rules.NAMES,
     )
-    results = plan.run(lambda jobs: run_all(jobs, shelf=shelf))
+    results = plan.run(lambda jobs: (known if options.known else run_all)(jobs, shelf=shelf))
     print("\n".join(table.summary(table.rows(results))))
     if options.name:
         command = f'make bench ARGS="{" ".join(argv)}"'
@@ -52,9 +52,11 @@ def _parser() -> argparse.ArgumentParser:
     chosen.add_argument("--engine", choices=ENGINES, default="A100-40G")
     chosen.add_argument("--peak", type=int, default=8, help="replicas that the highest minute needs")
     chosen.add_argument("--startup", type=float, default=120.0, help="seconds, +-20 %%")
-    chosen.add_argument("--days", type=float, help="so many days of a week, from its first working day")
+    chosen.add_argument("--days", type=float, help="so many days of a week, from its first working morning")
     chosen.add_argument("--seeds", type=int, default=5, help="seeds 1 to this")
     chosen.add_argument("--untuned", action="store_true", help="as shipped only")
+    chosen.add_argument("--tune", nargs="+", choices=rules.NAMES, help="tune these autoscalers only")
+    chosen.add_argument("--known", action="store_true", help="run nothing, and show what has been run already")
     chosen.add_argument("--name", help="write tests/bench/results/NAME.md, .svg and .json")
     return parser
 

@@ -41,8 +41,8 @@ class Case:
     """Azure 2024's name of the service whose lengths it has, and whose rates where there are no clients."""
     clients: str | None = None
     """ServeGen's name of the model whose clients it has."""
-    monday: float = 0.0
-    """Second at which the first working day of a week begins."""
+    morning: float = 0.0
+    """Second from which a part of a week is played: early on its first working day, when load is about to rise."""
     scaled: bool = True
     """Whether its rate follows from the replicas that its highest minute shall need; else it is the source's own."""
     given: bool = False
@@ -59,7 +59,7 @@ CASES: Mapping[str, Case] = {
             slo=CODING,
             whole=(0.0, 7 * DAY),
             train=(10 * HOUR, 18 * HOUR),
-            monday=3 * DAY,
+            morning=3 * DAY + 8 * HOUR,
             short=(3 * DAY + 11.5 * HOUR, 3 * DAY + 14.5 * HOUR),
         ),
         Case(
@@ -69,7 +69,7 @@ CASES: Mapping[str, Case] = {
             slo=CHAT,
             whole=(0.0, 7 * DAY),
             train=(8 * HOUR, 16 * HOUR),
-            monday=DAY,
+            morning=DAY + 8 * HOUR,
             short=(DAY + 11 * HOUR, DAY + 13.5 * HOUR),
         ),
         Case(
@@ -107,7 +107,7 @@ CASES: Mapping[str, Case] = {
             slo=CHAT,
             whole=(7 * DAY, 14 * DAY),
             train=(8 * HOUR, 16 * HOUR),
-            monday=7 * DAY,
+            morning=7 * DAY + 8 * HOUR,
             short=(7 * DAY, 7 * DAY + 4 * HOUR),
             given=True,
         ),

@@ -24,15 +24,16 @@ class Plan:
     """Of all cases; its own case does not count."""
     seeds: int = 1
     days: float | None = None
-    """Days of a week that are played, from its first working day; None: the whole."""
-    tune: bool = True
+    """Days of a week that are played, from its first working morning; None: the whole."""
+    tune: Sequence[str] = ()
+    """Rules whose knob is tuned too."""
 
     def part(self, case: Case) -> Part:
         """What of a case is played."""
         start, end = case.whole
         if self.days is None or end - start <= self.days * DAY:
             return case.whole
-        return case.monday, case.monday + self.days * DAY
+        return case.morning, case.morning + self.days * DAY
 
     def jobs(self, case: Case, *, rule: str, knob: float | None) -> list[Job]:
         """A run for each seed."""
@@ -46,8 +47,8 @@ class Plan:
         return Job(setting=setting, rule=rule, knob=knob, seed=TRAINING_SEED, part=case.train)
 
     def run(self, run_all: RunAll) -> list[Result]:
-        """All of it: the training first, since what is tuned follows from it."""
-        tuned = self.tuned(run_all) if self.tune else {}
+        """All of it, as far as `run_all` has results: the training first, since what is tuned follows from it."""
+        tuned = self.tuned(run_all)
         jobs = []
         for case in (CASES[name] for name in self.cases):
             for rule in (*ORACLES, *self.rules):
@@ -55,12 +56,12 @@ class Plan:
                 if knob := tuned.get((case.name, rule)):
                     jobs += self.jobs(case, rule=rule, knob=knob)
         results = run_all(jobs)
-        return [results[job] for job in jobs]
+        return [results[job] for job in jobs if job in results]
 
     def tuned(self, run_all: RunAll) -> dict[tuple[str, str], float]:
         """(case, rule) -> the best value of its knob; the searches go side by side."""
         tried: dict[tuple[str, str], dict[float, Result]] = {
-            (case, rule): {} for case in self.cases for rule in self.rules if rules.grid(rule)
+            (case, rule): {} for case in self.cases for rule in self.tune if rules.grid(rule)
         }
         while True:
             jobs = {}
@@ -69,9 +70,12 @@ class Plan:
                     jobs[self.training(CASES[case], rule=rule, knob=knob)] = known
             if not jobs:
                 return {searched: tuning.best(known) for searched, known in tried.items()}
-            for job, result in run_all(jobs).items():
-                assert job.knob is not None
-                jobs[job][job.knob] = result
+            results = run_all(jobs)
+            for job, known in jobs.items():
+                if job in results and job.knob is not None:
+                    known[job.knob] = results[job]
+                else:
+                    del tried[job.setting.case, job.rule]
 
 
 def available() -> list[str]:

@@ -10,6 +10,11 @@ from tests.bench.autoscalers.jobs import Job, key, run
 from tests.bench.autoscalers.results import Result, Shelf
 
 
+def known(jobs: Iterable[Job], *, shelf: Shelf) -> dict[Job, Result]:
+    """What is on the shelf."""
+    return {job: kept for job in dict.fromkeys(jobs) if (kept := shelf.get(key(job)))}
+
+
 def run_all(jobs: Iterable[Job], *, shelf: Shelf, workers: int | None = None, quiet: bool = False) -> dict[Job, Result]:
     """Run what is not on the shelf, and say how far it is.
 
@@ -17,7 +22,7 @@ def run_all(jobs: Iterable[Job], *, shelf: Shelf, workers: int | None = None, qu
         RuntimeError: a job failed; the others are on the shelf by then.
     """
     asked = list(dict.fromkeys(jobs))
-    found = {job: kept for job in asked if (kept := shelf.get(key(job)))}
+    found = known(asked, shelf=shelf)
     left = [job for job in asked if job not in found]
     if not left:
         return found

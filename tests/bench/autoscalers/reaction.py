@@ -52,10 +52,11 @@ def react(rule: str, factor: int, seed: int) -> Reaction:
     most = SPARE * factor
     fleet = replace(ENGINES[ENGINE].fleet(), startup=Startup(STARTUP, 0.2), max_replicas=most, initial=1)
     outcome = simulate(fleet, trace, rules.make(rule, Bounds(1, most), None, engine=ENGINE, slo=CASE.slo), seed=seed)
-    return _judge(outcome, factor, step)
+    return judge(outcome, needed=factor, step=step)
 
 
-def _judge(outcome: Outcome, needed: int, step: float) -> Reaction:
+def judge(outcome: Outcome, *, needed: int, step: float) -> Reaction:
+    """The reaction to a step at second `step` after which `needed` replicas bear the load."""
     wanted = [(change.at, change.replicas) for change in outcome.changes if change.at <= step + AFTER]
     before = [replicas for at, replicas in wanted if at < step][-1]
     after = [(at - step, replicas) for at, replicas in wanted if at >= step]

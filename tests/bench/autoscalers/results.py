@@ -1,6 +1,7 @@
 """What one run of one autoscaler on one trace gave, and where it is kept until its inputs change."""
 
 import ast
+import functools
 import hashlib
 import json
 from collections.abc import Iterable
@@ -86,6 +87,7 @@ def fingerprint(paths: Iterable[Path], *words: object) -> str:
     return digest.hexdigest()[:20]
 
 
+@functools.cache
 def _meaning(file: Path) -> bytes:
     """A file's content; of Python what it does, without comments, docstrings and layout."""
     if file.suffix != ".py":

@@ -60,11 +60,12 @@ def rows(results: Iterable[Result]) -> dict[str, list[Row]]:
 
 def better(rows_of_case: Sequence[Row]) -> list[Row]:
     """Those that beat ours on both axes: not less in SLO and not dearer, and one of the two truly better."""
-    ours = next(row for row in rows_of_case if row.name == OURS)
+    ours = next((row for row in rows_of_case if row.name == OURS), None)
     return [
         row
         for row in rows_of_case
-        if row.kind in {"peer", "tuned", "static"}
+        if ours is not None
+        and row.kind in {"peer", "tuned", "static"}
         and row.in_slo >= ours.in_slo
         and row.cost <= ours.cost
         and (row.in_slo, -row.cost) != (ours.in_slo, -ours.cost)

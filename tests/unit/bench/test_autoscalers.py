@@ -179,7 +179,7 @@ def _played(knob: float) -> dict[str, Any]:
 
 
 def test_a_plan_trains_first_and_then_runs_as_shipped_and_tuned() -> None:
-    plan = Plan(cases=["step"], rules=["llmfleet", "kubeai"], setting=Setting(case=""), seeds=2)
+    plan = Plan(cases=["step"], rules=["llmfleet", "kubeai"], setting=Setting(case=""), seeds=2, tune=["kubeai"])
     results = plan.run(
         lambda jobs: {
             job: replace(RESULT, rule=job.rule, knob=job.knob, seed=job.seed, **_played(job.knob or 0)) for job in jobs
@@ -187,6 +187,13 @@ def test_a_plan_trains_first_and_then_runs_as_shipped_and_tuned() -> None:
     )
     kubeai = [(result.knob, result.seed) for result in results if result.rule == "kubeai"]
     assert kubeai == [(None, 1), (None, 2), (8.0, 1), (8.0, 2)]
+
+
+def test_a_plan_shows_what_is_known_when_nothing_is_run() -> None:
+    plan = Plan(cases=["step"], rules=["llmfleet", "kubeai"], setting=Setting(case=""), tune=["kubeai"])
+    shipped = {"llmfleet": RESULT}
+    results = plan.run(lambda jobs: {job: shipped[job.rule] for job in jobs if job.rule in shipped})
+    assert results == [RESULT]
 
 
 def test_the_figure_puts_better_further_up_and_dearer_further_right() -> None:
