@@ -1,6 +1,7 @@
 # The names that people expect. Everything sets itself up; the second run starts at once.
 #   make demo ARGS="--keep"         options of the demo, see make demo ARGS=--help
 #   make test TIERS="unit node"     some tiers; TIERS=all: everything. CONTEXT=NAME: your cluster instead of a node of ours
+#   make test TIERS=scale           the figures at scale: hundreds of objects on a real control plane
 #   make test TIERS=engine TORCH_WHEEL=FOLDER      the real vLLM with torch for CPUs from there
 TIERS ?= unit control_plane node
 CONTEXT ?=
@@ -34,8 +35,8 @@ scan: setup  ## kubeconform, kube-score and checkov on what helm installs and on
 sbom: setup  ## the images' bills of materials (CycloneDX) into build-out/sbom
 	@$(PYTHON) -m tests.cluster.archives build-out/sbom
 
-bench: setup  ## the figures at scale alone
-	@$(PYTHON) -m tests.run scale
+bench: setup  ## our autoscaler beside others on real load, simulated: minutes (ARGS="--full": all of them, hours)
+	@$(PYTHON) -m tests.bench.autoscalers $(ARGS)
 
 generate: setup  ## write what is derived from the sources anew
 	$(PYTHON) operator/generate.py

@@ -1,4 +1,4 @@
-"""Writes what the chart holds in copy, and the GPU profiles that `llmfleet plan` copies from it.
+"""Writes what the chart holds in copy, and the settings that `llmfleet plan` and `llmfleet render` copy from it.
 
 In copy: the CRD, values.schema.json, the table of values in README.md and the dashboards. Sources are the API models
 (llmfleet.api), the comments of values.yaml and charts/dashboards. `make generate` runs this file; a test says when a
@@ -172,12 +172,9 @@ def crd_template() -> str:
     )
 
 
-def profiles(text: str) -> str:
-    """The chart's GPU profiles for `llmfleet plan`, which knows them without a settings file."""
-    kept = ("name", "default", "resourceName", "memoryGiB", "computeCapability", "gpusPerNode", "pricePerHour")
-    found = yaml.safe_load(text)[SETTINGS_KEY]["gpuProfiles"]
-    lines = [json.dumps({key: profile[key] for key in kept if profile.get(key) is not None}) for profile in found]
-    return "[\n" + ",\n".join(lines) + "\n]\n"
+def settings(text: str) -> str:
+    """The chart's settings for the subcommands that do without a cluster, and without a settings file."""
+    return json.dumps(yaml.safe_load(text)[SETTINGS_KEY], indent=1) + "\n"
 
 
 def files() -> dict[Path, str]:
@@ -188,7 +185,7 @@ def files() -> dict[Path, str]:
         CHART / "values.schema.json": values_schema(text),
         CHART / "README.md": readme((CHART / "README.md").read_text(), text),
         **{CHART / "files" / "dashboards" / name: text for name, text in dashboards.files().items()},
-        PACKAGE / "commands" / "gpu-profiles.json": profiles(text),
+        PACKAGE / "commands" / "settings.json": settings(text),
     }
 
 

@@ -43,8 +43,8 @@ NOW = Row(
             unit=SECONDS,
         ),
         stat(
-            "Tokens",
-            "Prompt and generation tokens, mean of the last minute, as the operator sees them.",
+            "Tokens, last minute",
+            "Prompt and generation tokens per second, mean of the last minute, as the operator sees them.",
             Query(f"sum ({each('llmfleet_tokens_per_second', by='kind')})"),
             unit=TOKENS_PER_SECOND,
             decimals=0,

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from llmfleet import __version__
-from llmfleet.commands import plan, simulate
+from llmfleet.commands import inputs, plan, simulate
 from llmfleet.commands.inputs import UsageError, deployments
 from llmfleet.controller.logs import LogFormat, configure
 from llmfleet.controller.settings import SettingsError, load
@@ -86,7 +86,7 @@ def _add_render(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "Warnings go to stderr; a spec that the operator would not apply ends with exit code 1.",
     )
     render.add_argument("-f", "--filename", type=Path, required=True, metavar="FILE", help="LLMDeployments, YAML")
-    render.add_argument("--settings", type=Path, required=True, metavar="FILE", help="the administrator's settings")
+    render.add_argument("--settings", type=Path, metavar="FILE", help=inputs.SETTINGS_HELP)
     render.set_defaults(do=_render)
 
 
@@ -113,7 +113,7 @@ def _crd(_: argparse.Namespace) -> int:
 def _render(arguments: argparse.Namespace) -> int:
     from llmfleet.manifests.children import children  # noqa: PLC0415 - see LAZY
 
-    settings = load(arguments.settings)
+    settings = inputs.settings(arguments.settings)
     manifests = []
     for deployment in deployments(arguments.filename):
         problems = check(deployment, settings)

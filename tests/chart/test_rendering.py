@@ -1,6 +1,7 @@
 """What the chart renders to: by the byte, valid for Kubernetes, and hardened."""
 
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from llmfleet.api import crd
+from llmfleet.api.v1alpha1 import LLMDeployment
 from tests.chart.chart import CHART, KUBERNETES, HelmError, Manifest, helm, manifests, one, rendered
 from tests.golden.pod_security import violations
 
@@ -119,19 +121,65 @@ def test_the_image_reference(image: dict[str, str], expected: str) -> None:
     assert pod["containers"][0]["image"] == expected
 
 
-def test_the_notes_name_the_next_step(tmp_path: Path) -> None:
-    """Helm shows them after an install only, so here they are the content of an object."""
+def notes(tmp_path: Path, chart_values: dict[str, Any]) -> str:
+    """What helm says after an install. It shows it then only, so here it is the content of an object."""
     copy = shutil.copytree(CHART, tmp_path / "llmfleet")
     templates = copy / "templates"
-    notes = (templates / "NOTES.txt").read_text()
-    (templates / "_notes.tpl").write_text(f'{{{{- define "notes" }}}}{notes}{{{{- end }}}}')
+    said = (templates / "NOTES.txt").read_text()
+    (templates / "_notes.tpl").write_text(f'{{{{- define "notes" }}}}{said}{{{{- end }}}}')
     (templates / "shown.yaml").write_text('kind: Notes\ntext: {{ include "notes" . | quote }}\n')
-    text = rendered({"scope": "namespace", "watchNamespaces": ["team-a"]}, chart=copy)
-    (said,) = (document["text"] for document in yaml.safe_load_all(text) if document["kind"] == "Notes")
-    assert "serves LLMDeployments in the namespaces team-a." in said
-    assert "kubectl apply -f - <<EOF" in said
-    assert "    namespace: team-a\n" in said
-    assert "  h100-80gb (default)\n" in said
+    text = rendered(chart_values, chart=copy)
+    (found,) = (document["text"] for document in yaml.safe_load_all(text) if document["kind"] == "Notes")
+    return str(found)
+
+
+STUB = """#!/bin/bash
+echo "$@" >> "$CALLS"
+if [ "$1" = apply ]; then cat > "$APPLIED"; fi
+"""
+"""A kubectl that writes down how it was called, and what it was given."""
+
+
+@pytest.mark.parametrize(
+    ("chart_values", "namespace", "watched"),
+    [
+        ({}, "default", "--all-namespaces"),
+        ({"scope": "namespace", "watchNamespaces": ["team-a", "team-b"]}, "team-a", "--namespace team-a"),
+    ],
+)
+def test_the_notes_have_a_first_model_that_a_shell_takes(
+    tmp_path: Path, chart_values: dict[str, Any], namespace: str, watched: str
+) -> None:
+    """Copied into bash as they stand, the lines apply an object and look at what its owner may see."""
+    script = notes(tmp_path, chart_values).partition("a first model:\n")[2].partition("GPU profiles:")[0]
+    kubectl = tmp_path / "bin" / "kubectl"
+    kubectl.parent.mkdir()
+    kubectl.write_text(STUB)
+    kubectl.chmod(0o755)
+    calls, applied = tmp_path / "calls", tmp_path / "applied"
+    environment = {"PATH": f"{kubectl.parent}:/usr/bin:/bin", "CALLS": str(calls), "APPLIED": str(applied)}
+    subprocess.run(["bash", "-eu", "-c", script], env=environment, check=True)
+    assert calls.read_text().splitlines() == ["apply -f -", f"get llm {watched} --watch"]
+    document = yaml.safe_load(applied.read_text())
+    assert document["metadata"] == {"name": "qwen3-8b", "namespace": namespace}
+    assert LLMDeployment.parse(document).spec.model.source == "hf://Qwen/Qwen3-8B"
+
+
+@pytest.mark.parametrize(
+    ("chart_values", "said", "unsaid"),
+    [
+        ({}, ["  h100-80gb (default)\n", "it must be on the nodes already", "engines keep serving"], ["crds.keep"]),
+        ({"image": {"repository": "r.example/op"}}, [], ["it must be on the nodes already"]),
+        ({"crds": {"keep": False}}, ["removes the CustomResourceDefinition, and with it every"], ["keep serving"]),
+        ({"crds": {"enabled": False}}, ["keep serving", "belongs to whoever installed it"], ["kubectl delete crd"]),
+        ({"scope": "namespace", "watchNamespaces": ["team-a"]}, ["LLMDeployments in the namespaces team-a."], []),
+    ],
+)
+def test_the_notes_say(tmp_path: Path, chart_values: dict[str, Any], said: list[str], unsaid: list[str]) -> None:
+    """Where the image must be, and what an uninstall leaves, for the values of this release."""
+    text = notes(tmp_path, chart_values)
+    assert [words for words in said if words not in text] == []
+    assert [words for words in unsaid if words in text] == []
 
 
 def test_an_old_kubernetes_is_refused() -> None:

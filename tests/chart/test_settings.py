@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from llmfleet.api.settings import Settings
+from llmfleet.controller.settings import FROM_THE_CLUSTER
 from tests.chart.chart import CHART, HelmError, manifests, rendered
 from tests.chart.test_rendering import CASES, values
 
@@ -23,6 +24,16 @@ def test_the_operator_reads_what_is_rendered(case: str) -> None:
 def test_the_defaults_pass_unchanged() -> None:
     chart = yaml.safe_load((CHART / "values.yaml").read_text())
     assert settings({}) == Settings.parse(chart["settings"])
+
+
+def test_the_file_is_found_where_the_command_line_and_the_readme_say() -> None:
+    """`llmfleet render` and `plan` name the command to whoever gives them another file."""
+    (found,) = (m for m in manifests({}) if m["kind"] == "ConfigMap")
+    (key,) = found["data"]
+    name, namespace = found["metadata"]["name"], found["metadata"]["namespace"]
+    assert f"configmap {name} --namespace {namespace} " in FROM_THE_CLUSTER
+    assert "{{.data.{}}}".format(key.replace(".", r"\.")) in FROM_THE_CLUSTER
+    assert FROM_THE_CLUSTER in (CHART.parents[1] / "README.md").read_text()
 
 
 def test_the_profiles_of_the_chart() -> None:

@@ -8,7 +8,7 @@ from tests.cluster.control_plane import ControlPlane
 from tests.cluster.paths import binary
 
 _STAGES = Path(__file__).parent / "kwok-stages.yaml"
-_POD_CIDR = "10.201.0.0/16"  # not loopback: the API server takes no such address into an EndpointSlice
+POD_CIDR = "10.201.0.0/16"  # not loopback: the API server takes no such address into an EndpointSlice
 _PLENTY = {"cpu": "100k", "memory": "1Pi", "pods": "100k"}
 
 
@@ -28,7 +28,7 @@ class Kwok:
         self._nodes = [_node(f"gpu-{number}", gpus) for number in range(nodes)]
 
     def __enter__(self) -> Self:
-        settings = [f"--kubeconfig={self._cluster.kubeconfig}", f"--config={_STAGES}", f"--cidr={_POD_CIDR}"]
+        settings = [f"--kubeconfig={self._cluster.kubeconfig}", f"--config={_STAGES}", f"--cidr={POD_CIDR}"]
         options = ["--manage-all-nodes=true", "--node-lease-duration-seconds=40", "--server-address=127.0.0.1:0"]
         self._cluster.daemons.start("kwok", [binary("kwok"), *settings, *options])
         self._cluster.apply(*self._nodes)

@@ -246,6 +246,8 @@ ACCEPTED: list[dict[str, Any]] = [
     },
     {"spec": {"rollout": {"maxSurge": 0, "maxUnavailable": 1}}},
     {"spec": {"scaling": {"minReplicas": 2, "maxReplicas": 2}}},
+    {"spec": {"scaling": {"maxReplicas": 2, "targets": {"utilizationPercent": 75, "ttftSeconds": 2}}}},
+    {"spec": {"scaling": {"maxReplicas": 2, "targets": {"ttftSeconds": 0.5}}}},
     {"spec": {"scaling": {"mode": "HPA", "maxReplicas": 2}}},
     {"spec": {"scaling": {"mode": "KEDA", "maxReplicas": 2}}},
     {"spec": {"resources": {"requests": {"cpu": 4, "memory": "1024Mi"}, "limits": {"ephemeral-storage": "0.5Gi"}}}},

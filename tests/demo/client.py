@@ -138,6 +138,7 @@ async def replay(plan: dict[str, Any]) -> None:
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         await first_answers(session, urls)
         began = time.monotonic()
+        say(event="begin", at=time.time())
 
         async def reports() -> None:
             while True:

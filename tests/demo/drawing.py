@@ -1,21 +1,29 @@
 """A dashboard's file and its data as one SVG picture: a drawing of our own with Grafana's layout, not Grafana's. Pure.
 
-Panels stand where the file puts them; lines, large numbers and tables are drawn from what the queries gave.
+Panels stand where the file puts them; lines, large numbers and tables are drawn from what the queries gave. All graphs
+have one time axis; what is stacked is filled, and without the series that are zero throughout.
 """
 
 import html
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 COLUMN, UNIT, GAP = 50, 24, 6
 """Pixels of a column and of a unit of height of Grafana's grid, and between panels."""
-PALETTE = ("#3274d9", "#e0752d", "#56a64b", "#8f3bb8", "#c4162a", "#1f9e9e", "#b8860b", "#777777")
+PALETTE = ("#3274d9", "#e0752d", "#56a64b", "#8f3bb8", "#c4162a", "#1f9e9e", "#b8860b", "#777777", "#e377c2", "#4b3832")
 TEXT, FAINT, GRID = "#24292e", "#6a737d", "#e1e4e8"
+_TICK = 30
+"""Seconds between two marks of the time axis."""
 _WORDS = {"cps": "/s", "suffix: tokens/s": " tokens/s"}
 _FACTORS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+Points = tuple[tuple[float, float], ...]
+"""Time and value of each."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +32,7 @@ class Line:
 
     name: str
     labels: Mapping[str, str]
-    points: tuple[tuple[float, float], ...]
+    points: Points
 
     @property
     def last(self) -> float:
@@ -68,18 +76,22 @@ def picture(dashboard: Mapping[str, Any], data: Mapping[int, Sequence[Line]], *,
         _text(10, 20, dashboard["title"], size=16, weight="bold"),
         _text(10, 37, note, size=11, fill=FAINT),
     ]
+    times = [at for lines in data.values() for line in lines for at, _ in line.points] or [0.0]
+    span = (min(times), max(times))
     for panel in dashboard["panels"]:
         place = panel["gridPos"]
         box = (place["x"] * COLUMN, top + place["y"] * UNIT, place["w"] * COLUMN, place["h"] * UNIT)
-        parts += _panel(panel, data.get(panel["id"], ()), box)
+        parts += _panel(panel, data.get(panel["id"], ()), box, span)
     return "\n".join([*parts, "</svg>\n"])
 
 
 Box = tuple[float, float, float, float]
 """Left, top, width, height."""
+Span = tuple[float, float]
+"""Begin and end of the whole picture."""
 
 
-def _panel(panel: Mapping[str, Any], lines: Sequence[Line], box: Box) -> Iterator[str]:
+def _panel(panel: Mapping[str, Any], lines: Sequence[Line], box: Box, span: Span) -> Iterator[str]:
     left, top, width, height = box
     if panel["type"] == "row":
         yield _text(left + 10, top + 17, panel["title"], size=13, weight="bold")
@@ -87,8 +99,8 @@ def _panel(panel: Mapping[str, Any], lines: Sequence[Line], box: Box) -> Iterato
     inner = (left + GAP / 2, top + GAP / 2, width - GAP, height - GAP)
     yield f'<rect x="{inner[0]}" y="{inner[1]}" width="{inner[2]}" height="{inner[3]}" fill="#fff" stroke="{GRID}"/>'
     yield _text(inner[0] + 8, inner[1] + 15, panel["title"], size=11, weight="bold")
-    draw = {"stat": _stat, "timeseries": _graph, "table": _table}[panel["type"]]
-    yield from draw(panel, lines, inner)
+    draw: Mapping[str, Any] = {"stat": _stat, "timeseries": partial(_graph, span=span), "table": _table}
+    yield from draw[panel["type"]](panel, lines, inner)
 
 
 def _stat(panel: Mapping[str, Any], lines: Sequence[Line], box: Box) -> Iterator[str]:
@@ -105,39 +117,79 @@ def _stat(panel: Mapping[str, Any], lines: Sequence[Line], box: Box) -> Iterator
     )  # fmt: skip
 
 
-def _graph(panel: Mapping[str, Any], lines: Sequence[Line], box: Box) -> Iterator[str]:
+def _graph(panel: Mapping[str, Any], lines: Sequence[Line], box: Box, *, span: Span) -> Iterator[str]:
     left, top, width, height = box
     defaults = panel["fieldConfig"]["defaults"]
-    drawn = list(_stacked(lines)) if defaults["custom"]["stacking"]["mode"] == "normal" else list(lines)
-    plot = (left + 58, top + 24, width - 68, height - 62)
+    is_stacked = defaults["custom"]["stacking"]["mode"] == "normal"
+    shown = _short_names(_that_count(lines) if is_stacked else lines)
+    floors, drawn = _stacked(shown) if is_stacked else ((), shown)
+    plot = (left + 58, top + 24, width - 68, height - 74)
     values = [value for line in drawn for _, value in line.points if not math.isnan(value)]
-    times = [at for line in drawn for at, _ in line.points]
     if not values:
         yield _text(left + width / 2, top + height / 2, "no data", size=11, fill=FAINT, anchor="middle")
         return
     most = _round_up(max(*values, defaults.get("max", 0.0)) or 1.0)
+    yield from _axes(defaults["unit"], plot, span, most)
+    yield from (_area(*both, place, plot, (*span, most)) for place, both in enumerate(zip(floors, drawn, strict=False)))
+    yield from (_path(line, place, plot, (*span, most)) for place, line in enumerate(drawn))
+    yield from _names(shown, defaults["unit"], (left + 8, top + height - 22, width - 16, 20))
+
+
+def _that_count(lines: Sequence[Line]) -> Sequence[Line]:
+    """Those that are not zero throughout; all, if none is."""
+    return [line for line in lines if any(value > 0 for _, value in line.points)] or lines
+
+
+def _short_names(lines: Sequence[Line]) -> Sequence[Line]:
+    """Pods by the end of their name: the rest is the same of all of them."""
+    return [
+        replace(line, name=line.name.rpartition("-")[2]) if line.name == line.labels.get("pod") else line
+        for line in lines
+    ]
+
+
+def _axes(unit: str, plot: Box, span: Span, most: float) -> Iterator[str]:
+    """Three values on the left, and minutes since the begin below."""
+    left, top, width, height = plot
     for share in (0, 0.5, 1):
-        y = plot[1] + plot[3] * (1 - share)
-        yield f'<path d="M{plot[0]} {y:.1f}h{plot[2]}" stroke="{GRID}"/>'
-        words = number(share * most, defaults["unit"]).removesuffix(_WORDS.get(defaults["unit"], ""))
-        yield _text(plot[0] - 5, y + 3, words, size=9, fill=FAINT, anchor="end")
-    yield from (_path(line, place, plot, (min(times), max(times), most)) for place, line in enumerate(drawn))
-    yield from _names(lines, defaults["unit"], (left + 8, top + height - 24, width - 16, 20))
+        y = top + height * (1 - share)
+        yield f'<path d="M{left} {y:.1f}h{width}" stroke="{GRID}"/>'
+        words = number(share * most, unit).removesuffix(_WORDS.get(unit, ""))
+        yield _text(left - 5, y + 3, words, size=9, fill=FAINT, anchor="end")
+    for seconds in range(0, int(span[1] - span[0]) + 1, _TICK):
+        x = left + width * seconds / max(span[1] - span[0], 1e-9)
+        yield f'<path d="M{x:.1f} {top + height:.1f}v3" stroke="{FAINT}"/>'
+        yield _text(x, top + height + 12, f"{seconds // 60}:{seconds % 60:02}", size=9, fill=FAINT, anchor="middle")
 
 
 def _path(line: Line, place: int, plot: Box, scale: tuple[float, float, float]) -> str:
     """A line in its colour; a number that is not there ends a piece of it."""
-    left, top, width, height = plot
-    first, last, most = scale
     steps, is_drawing = [], False
     for at, value in line.points:
         if math.isnan(value):
             is_drawing = False
             continue
-        x, y = left + width * (at - first) / max(last - first, 1e-9), top + height * (1 - max(value, 0) / most)
-        steps.append(f"{'L' if is_drawing else 'M'}{x:.0f} {y:.1f}")
+        steps.append(f"{'L' if is_drawing else 'M'}{_point(at, value, plot, scale)}")
         is_drawing = True
-    return f'<path d="{"".join(steps)}" fill="none" stroke="{PALETTE[place % len(PALETTE)]}" stroke-width="1.4"/>'
+    return f'<path d="{"".join(steps)}" fill="none" stroke="{_colour(place)}" stroke-width="1.4"/>'
+
+
+def _area(floor: Points, line: Line, place: int, plot: Box, scale: tuple[float, float, float]) -> str:
+    """What a line adds to those below it, filled."""
+    known = [(at, value) for at, value in line.points if not math.isnan(value)]
+    corners = " ".join(_point(at, value, plot, scale) for at, value in (*known, *reversed(floor)))
+    return f'<polygon points="{corners}" fill="{_colour(place)}" fill-opacity="0.25"/>'
+
+
+def _point(at: float, value: float, plot: Box, scale: tuple[float, float, float]) -> str:
+    left, top, width, height = plot
+    first, last, most = scale
+    x, y = left + width * (at - first) / max(last - first, 1e-9), top + height * (1 - max(value, 0) / most)
+    return f"{x:.0f} {y:.1f}"
+
+
+def _colour(place: int) -> str:
+    return PALETTE[place % len(PALETTE)]
 
 
 def _names(lines: Sequence[Line], unit: str, box: Box) -> Iterator[str]:
@@ -152,7 +204,7 @@ def _names(lines: Sequence[Line], unit: str, box: Box) -> Iterator[str]:
         if y > top + height:
             yield _text(left + width, y - 12, f"and {len(lines) - place} more", size=9, fill=FAINT, anchor="end")
             return
-        yield f'<rect x="{x:.0f}" y="{y - 7:.0f}" width="8" height="8" fill="{PALETTE[place % len(PALETTE)]}"/>'
+        yield f'<rect x="{x:.0f}" y="{y - 7:.0f}" width="8" height="8" fill="{_colour(place)}"/>'
         yield _text(x + 11, y, words, size=9)
         x += needed
 
@@ -171,13 +223,15 @@ def _rows(lines: Sequence[Line], columns: Sequence[str]) -> list[list[str]]:
     return [[line.labels.get(column, "") for column in columns] for line in lines]
 
 
-def _stacked(lines: Iterable[Line]) -> Iterator[Line]:
-    """Each line on top of those before it."""
+def _stacked(lines: Iterable[Line]) -> tuple[Sequence[Points], Sequence[Line]]:
+    """Each line on top of those before it, and what is below each."""
     below: dict[float, float] = {}
+    floors, drawn = [], []
     for line in lines:
-        points = [(at, below.get(at, 0.0) + value) for at, value in line.points]
-        below |= {at: value for at, value in points if not math.isnan(value)}
-        yield Line(line.name, line.labels, tuple(points))
+        floors.append(tuple((at, below.get(at, 0.0)) for at, value in line.points if not math.isnan(value)))
+        drawn.append(replace(line, points=tuple((at, below.get(at, 0.0) + value) for at, value in line.points)))
+        below |= {at: value for at, value in drawn[-1].points if not math.isnan(value)}
+    return floors, drawn
 
 
 def _round_up(value: float) -> float:

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from llmfleet.api.engine import Dtype
 from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import LLMDeployment
-from llmfleet.commands import plan_text
-from llmfleet.commands.inputs import UsageError, built_in_settings, deployments
-from llmfleet.controller.settings import explain, load
+from llmfleet.commands import inputs, plan_text
+from llmfleet.commands.inputs import UsageError, deployments
+from llmfleet.controller.settings import explain
 from llmfleet.engine import feasibility
 from llmfleet.engine.checks import check
 from llmfleet.engine.memory.plan_status import status_of
@@ -47,7 +47,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     parser.add_argument("model", nargs="?", metavar="MODEL", help="a well-known model, as ORG/NAME")
     parser.add_argument("-f", "--filename", type=Path, metavar="FILE", help="LLMDeployments, YAML, instead of a MODEL")
-    parser.add_argument("--settings", type=Path, metavar="FILE", help="the administrator's settings, with GPU profiles")
+    parser.add_argument("--settings", type=Path, metavar="FILE", help=inputs.SETTINGS_HELP)
     parser.add_argument("--config", type=Path, metavar="FILE", help="config.json of any other model")
     _add_engine(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, with the keys of status.plan")
@@ -73,7 +73,7 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan what the command line asks for; returns the exit code."""
-    settings = load(arguments.settings) if arguments.settings else built_in_settings()
+    settings = inputs.settings(arguments.settings)
     if arguments.models or arguments.gpus:
         lines = plan_text.models() if arguments.models else plan_text.gpus(settings)
         sys.stdout.write("\n".join(lines) + "\n")

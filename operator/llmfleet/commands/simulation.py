@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from llmfleet.api.settings import Settings
-from llmfleet.commands import simulate_document, simulate_text
-from llmfleet.commands.inputs import UsageError, built_in_settings, deployments
-from llmfleet.controller.settings import load
+from llmfleet.commands import inputs, simulate_document, simulate_text
+from llmfleet.commands.inputs import UsageError, deployments
 from llmfleet.engine.checks import check
 from llmfleet.engine.problem import Severity
 from llmfleet.sim import plot
@@ -43,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
             "--output draws a picture, for which matplotlib is missing: pip install 'llmfleet-operator[sim]', or print "
             "the results with --json"
         )
-    settings = load(arguments.settings) if arguments.settings else built_in_settings()
+    settings = inputs.settings(arguments.settings)
     of, trace = _scenario(arguments, settings), _trace(arguments)
     goal = _goal(arguments, of)
     rules = {name: _rule(name, of) for name in dict.fromkeys(arguments.rules.split(","))}

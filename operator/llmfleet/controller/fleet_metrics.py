@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from llmfleet.api.v1alpha1 import ScalingSpec
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.observed import DeploymentView, ObjectView
+from llmfleet.controller.queue import Key
 from llmfleet.scaling.config import ScalingConfig
 
 Sample = tuple[tuple[str, ...], float]
@@ -29,6 +30,8 @@ class Seen:
     live: DeploymentView | None
     now: float
     """Unix time, seconds."""
+    kv_target: float | None
+    """KV usage that its scaling aims at; None where nobody scales."""
 
     def status(self, part: str) -> dict[str, Any]:
         """A part of the stored status; empty where there is none."""
@@ -73,6 +76,8 @@ class FleetCollector(Collector):
         self._cache = cache
         self._is_leader = is_leader
         self._wall = wall
+        self._targets: dict[Key, tuple[str, int, float | None]] = {}
+        """uid, generation, and what follows from them: to read a spec costs more than all other series of an object."""
 
     def collect(self) -> Iterable[Metric]:
         """All series."""
@@ -86,10 +91,30 @@ class FleetCollector(Collector):
 
     def _look(self) -> Iterator[Seen]:
         now = self._wall()
+        self._targets = {key: known for key, known in self._targets.items() if key in self._cache.objects.items}
         for key in list(self._cache.objects.items):
             target = self._cache.objects.newest(key)
             if target is not None:
-                yield Seen(target, self._cache.deployments.newest(key), now)
+                yield Seen(target, self._cache.deployments.newest(key), now, self._kv_target(key, target))
+
+    def _kv_target(self, key: Key, target: ObjectView) -> float | None:
+        """Worked out once for each generation."""
+        uid, generation, known = self._targets.get(key, ("", 0, None))
+        if (uid, generation) != (target.uid, target.generation):
+            known = _kv_target(target)
+            self._targets[key] = (target.uid, target.generation, known)
+        return known
+
+
+def _kv_target(target: ObjectView) -> float | None:
+    scaling = target.spec.get("scaling")
+    if not scaling:
+        return None
+    try:
+        spec = ScalingSpec.model_validate(scaling)
+    except ValidationError:  # a stored object that today's rules would refuse
+        return None
+    return ScalingConfig.from_spec(spec).targets.kv_usage
 
 
 def _replicas(seen: Seen) -> Iterator[Sample]:
@@ -139,13 +164,8 @@ def _bounds(seen: Seen) -> Iterator[Sample]:
 
 
 def _target(seen: Seen) -> Iterator[Sample]:
-    if not seen.scaling:
-        return
-    try:
-        spec = ScalingSpec.model_validate(seen.scaling)
-    except ValidationError:  # a stored object that today's rules would refuse
-        return
-    yield (), ScalingConfig.from_spec(spec).targets.kv_usage
+    if seen.kv_target is not None:
+        yield (), seen.kv_target
 
 
 def _whole(value: Any) -> int | None:

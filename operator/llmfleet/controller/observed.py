@@ -6,7 +6,6 @@ the memory of the whole body.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from llmfleet.api.v1alpha1 import ScalingMode
@@ -193,11 +192,6 @@ def view_deployment(body: Body, known: DeploymentView | None = None) -> Deployme
         failure=_condition_message(status, kind="ReplicaFailure", value="True"),
         late=_condition_message(status, kind="Progressing", value="False"),
     )
-
-
-def rfc3339(time: float) -> str:
-    """Unix time -> RFC 3339, UTC, whole seconds, as Kubernetes writes it."""
-    return datetime.fromtimestamp(int(time), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _mark(meta: Body) -> str:

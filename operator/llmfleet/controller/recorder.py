@@ -8,8 +8,9 @@ from typing import Any
 from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ReconcileError
 from llmfleet.controller.events import EventDraft
-from llmfleet.controller.observed import ObjectView, rfc3339
+from llmfleet.controller.observed import ObjectView
 from llmfleet.controller.resources import LLMS
+from llmfleet.scaling.clock import rfc3339
 
 logger = logging.getLogger(__name__)
 

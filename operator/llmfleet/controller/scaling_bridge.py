@@ -12,7 +12,7 @@ from llmfleet.api.base import ApiModel
 from llmfleet.api.conditions import Reason
 from llmfleet.api.settings import GpuProfile, Settings
 from llmfleet.api.status import Recommendation, ReplacementRecord, ScalingStatus
-from llmfleet.api.v1alpha1 import PORT, GpuSpec, LLMDeploymentSpec, ScalingMode
+from llmfleet.api.v1alpha1 import PORT, GpuSpec, LLMDeployment, ScalingMode
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ConflictError, GoneError
@@ -22,7 +22,9 @@ from llmfleet.controller.queue import Key, WorkQueue
 from llmfleet.controller.reconcile import Reconciler
 from llmfleet.controller.resources import PODS
 from llmfleet.controller.stages import seconds
+from llmfleet.engine.memory.planning import case, outlook
 from llmfleet.engine.methods import NATIVE_FP8, capability_of
+from llmfleet.engine.speed import start
 from llmfleet.manifests.drain import WITHDRAWAL_SECONDS
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.ports import Conflict, EngineFacts, Hardware, ObjectRef, PodRef, Replacement, WatchedObject
@@ -77,9 +79,10 @@ class CachedDirectory:
 
 def _read(target: ObjectView, settings: Settings) -> Wish | None:
     try:
-        spec = LLMDeploymentSpec.model_validate(target.spec)
+        deployment = LLMDeployment.parse(target.body)
     except ValidationError:
         return None
+    spec = deployment.spec
     engine, profile = spec.engine, settings.profile(spec.gpu.profile)
     capability = capability_of(profile.compute_capability) if profile else None
     facts = EngineFacts(
@@ -92,9 +95,8 @@ def _read(target: ObjectView, settings: Settings) -> Wish | None:
     hardware = _hardware(spec.gpu, profile)
     if spec.scaling is None:
         return Wish(None, facts, hardware)
-    return Wish(
-        ScalingConfig.from_spec(spec.scaling), facts, hardware, is_ours=spec.scaling.mode is ScalingMode.BUILTIN
-    )
+    config = ScalingConfig.from_spec(spec.scaling, start(outlook(case(deployment, settings))))
+    return Wish(config, facts, hardware, is_ours=spec.scaling.mode is ScalingMode.BUILTIN)
 
 
 def _hardware(gpu: GpuSpec, profile: GpuProfile | None) -> Hardware:

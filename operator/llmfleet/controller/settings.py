@@ -7,6 +7,13 @@ from pydantic import ValidationError
 
 from llmfleet.api.settings import Settings
 
+FROM_THE_CLUSTER = (
+    "kubectl get configmap llmfleet-settings --namespace llmfleet -o jsonpath='{.data.settings\\.yaml}' > settings.yaml"
+)
+"""Where an administrator finds the file of a release llmfleet in the namespace llmfleet."""
+_OF_THE_CHART = frozenset({"settings", "gpuProfileOverrides", "defaultGpuProfile"})
+"""Values of the chart of which it makes the file; no key of the file is called so."""
+
 
 class SettingsError(Exception):
     """The file cannot be used; the message says where and why."""
@@ -26,6 +33,11 @@ def load(path: Path) -> Settings:
         raise SettingsError(f"{path}: not valid YAML: {error}") from error
     if document is not None and not isinstance(document, dict):
         raise SettingsError(f"{path}: must hold a mapping with the keys engine, gpuProfiles and scaling")
+    if document and _OF_THE_CHART & set(document):
+        raise SettingsError(
+            f"{path}: this looks like values of the chart. The operator reads what the chart makes of them: "
+            f"{FROM_THE_CLUSTER}"
+        )
     try:
         return Settings.parse(document)
     except ValidationError as error:

@@ -21,12 +21,13 @@ from llmfleet.api.status import (
 from llmfleet.api.v1alpha1 import PORT, LLMDeployment
 from llmfleet.controller.conditions import Judgement, Scene, judge, merge
 from llmfleet.controller.mirror import Verdict, verdict
-from llmfleet.controller.observed import Observed, rfc3339
+from llmfleet.controller.observed import Observed
 from llmfleet.controller.starts import Start
 from llmfleet.engine.memory import plan_status
 from llmfleet.engine.problem import Problem, warning
 from llmfleet.engine.version import image_of, version_of
 from llmfleet.manifests.names import selector_text
+from llmfleet.scaling.clock import rfc3339
 from llmfleet.scaling.report import Report
 
 FOLLOWING = frozenset({Reason.SCALING, Reason.AT_MAXIMUM})

@@ -12,9 +12,8 @@ would take our own writing for somebody else's.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from llmfleet.api.settings import ScalingSettings
 from llmfleet.scaling.adviser import Adviser
@@ -22,37 +21,27 @@ from llmfleet.scaling.clock import Clock, rfc3339
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet
 from llmfleet.scaling.guard import HangGuard
-from llmfleet.scaling.memory import ObjectMemory, PodMemory
+from llmfleet.scaling.looks import Looks, Round
+from llmfleet.scaling.memory import ObjectMemory
 from llmfleet.scaling.metrics import ScalingMetrics
 from llmfleet.scaling.policy import Decision, asked, decide, written
-from llmfleet.scaling.ports import Actuator, Conflict, Directory, ObjectRef, PodRef, WatchedObject
+from llmfleet.scaling.ports import Actuator, Conflict, Directory, ObjectRef, WatchedObject
 from llmfleet.scaling.report import Report, capacity
-from llmfleet.scaling.scrape import ErrorKind, ScrapeError
 from llmfleet.scaling.state import State
 from llmfleet.scaling.status import seen, status_of
-from llmfleet.scaling.track import Sample, observe
+from llmfleet.scaling.turns import turns
 from llmfleet.scaling.victims import deletion_costs
 
 ECHO_SECONDS = 30.0
 """Longest time to wait for our own write to come back through the watch."""
 WRITE_SECONDS = 30.0
 """Longest time for a write."""
-ANSWER_SHARE = 0.2
+ANSWER_SHARE = 0.1
 """Share of the scrape period by which decisions come after looks, so that they see this cycle's answers."""
+SPREAD = 0.8
+"""Share of a period over which a cycle is spread: what it takes longer than it should does not yet make it late."""
 
 _log = logging.getLogger(__name__)
-
-
-class Looks(Protocol):
-    """What the loop needs of a Scraper."""
-
-    def scrape(self, pod: PodRef, *, suspect: bool) -> Awaitable[Sample | ScrapeError]:
-        """Look at one pod."""
-        ...
-
-    def version(self, pod: PodRef) -> Awaitable[str]:
-        """Ask one pod for its vLLM version."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,53 +89,34 @@ class ScalingLoop:
         """Start a look at each ready pod that is not being looked at."""
         if not self.is_leader():
             return
-        for watched in self.directory.objects():
+        looks = Round(self.scraper, clock=self.clock, metrics=self.metrics, is_known=lambda ref: ref in self._objects)
+        async for watched in self._turns(self.settings.scrape_period_seconds):
             memory = self._memory(watched)
             memory.keep(watched.pods)
             for pod in watched.pods:
                 if pod.ready and pod.ip and not pod.terminating and not watched.suspended:
-                    self._start_look(tasks, watched.ref, pod, memory)
-            await asyncio.sleep(0)  # others' turn: a thousand objects are a long loop
+                    looks.start(tasks, watched.ref, pod, memory.pod(pod))
+        tasks.create_task(looks.end())
 
-    def _start_look(self, tasks: asyncio.TaskGroup, ref: ObjectRef, pod: PodRef, memory: ObjectMemory) -> None:
-        known = memory.pod(pod)
-        if not known.looking:
-            known.looking = True
-            tasks.create_task(self._look_at(ref, pod, known))
-
-    async def _look_at(self, ref: ObjectRef, pod: PodRef, known: PodMemory) -> None:
-        try:
-            found = await self.scraper.scrape(pod, suspect=known.suspect)
-            if known.version is None and isinstance(found, Sample):
-                known.version = await self.scraper.version(pod)
-        except Exception:  # noqa: BLE001 (a bug met on one pod's page must not end the loop for all)
-            _log.exception("scaling: looking at %s/%s failed", ref.namespace, pod.name)
-            self.metrics.errors.labels("scrape").inc()
-            return
-        finally:
-            known.looking = False
-        if isinstance(found, Sample):
-            known.track, known.suspect = observe(known.track, found), False
-        else:
-            known.suspect = found.kind is ErrorKind.TIMEOUT
-        if ref in self._objects:
-            self.metrics.scraped(ref, "ok" if isinstance(found, Sample) else found.kind.value)
+    def _turns(self, period: float) -> AsyncIterator[WatchedObject]:
+        seconds, objects = SPREAD * period, self.directory.objects()
+        return turns(objects, expected=len(self._objects), seconds=seconds, clock=self.clock)
 
     async def decide(self, tasks: asyncio.TaskGroup) -> None:
         """Decide for each object, and start the writes."""
         if not self.is_leader():
             self._forget(list(self._objects))
             return
-        seen = set()
-        for watched in self.directory.objects():
+        began, seen = self.clock.monotonic(), set()
+        async for watched in self._turns(self.settings.decision_period_seconds):
             seen.add(watched.ref)
             try:
                 self._decide(tasks, watched)
             except Exception:  # noqa: BLE001 (one bad object never harms the others)
                 _log.exception("scaling: deciding on %s/%s failed", watched.ref.namespace, watched.ref.name)
                 self.metrics.errors.labels("decide").inc()
-            await asyncio.sleep(0)
         self._forget([ref for ref in self._objects if ref not in seen])
+        self.metrics.cycles.labels("decide").observe(self.clock.monotonic() - began)
 
     def _decide(self, tasks: asyncio.TaskGroup, watched: WatchedObject) -> None:
         memory, now = self._memory(watched), self.clock.monotonic()

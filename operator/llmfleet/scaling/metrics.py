@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from llmfleet.api.conditions import Reason
 from llmfleet.scaling.fleet import Totals
@@ -61,16 +61,33 @@ class ScalingMetrics:
             ("stage",),
             registry=registry,
         )
+        self.missed = Counter(
+            "llmfleet_scaling_missed_looks_total",
+            "Looks that were left out because the last one at the same pod was still under way.",
+            registry=registry,
+        )
+        self.cycles = Histogram(
+            "llmfleet_scaling_cycle_seconds",
+            "Duration of a cycle over all objects: scrape, until the last answer; decide.",
+            ("stage",),
+            buckets=(0.1, 0.5, 1, 2, 3, 4, 4.5, 5, 7.5, 10, 30),
+            registry=registry,
+        )
+        self._profiles: dict[tuple[str, str], str] = {}
 
     @property
     def per_object(self) -> tuple[Gauge | Counter, ...]:
         """What goes with its object."""
-        return tuple(metric for metric in self.all if metric not in {self.errors, self.overruns})
+        return tuple(
+            metric
+            for metric in self.all
+            if isinstance(metric, Gauge | Counter) and metric not in {self.errors, self.overruns, self.missed}
+        )
 
     @property
-    def all(self) -> tuple[Gauge | Counter, ...]:
+    def all(self) -> tuple[Gauge | Counter | Histogram, ...]:
         """Every family, in the order of the table in operator/README.md."""
-        return tuple(vars(self).values())
+        return tuple(metric for metric in vars(self).values() if isinstance(metric, Gauge | Counter | Histogram))
 
     def seen(self, watched: WatchedObject, totals: Totals) -> None:
         """Show what the engines say, and what they cost."""
@@ -81,7 +98,10 @@ class ScalingMetrics:
         _show(self.tokens, (*labels, "prompt"), totals.prompt_tokens_per_second)
         _show(self.tokens, (*labels, "generation"), totals.generation_tokens_per_second)
         hardware, price = watched.hardware, watched.hardware.price_per_hour
-        self.gpus.remove_by_labels({"namespace": labels[0], "name": labels[1]})  # the profile may be another one now
+        before = self._profiles.get(labels)
+        if before and before != hardware.profile:
+            self.gpus.remove(*labels, before)
+        self._profiles[labels] = hardware.profile
         if hardware.profile:
             self.gpus.labels(*labels, hardware.profile).set(hardware.gpus * watched.holding)
         cost = None if price is None else price * watched.holding
@@ -121,6 +141,7 @@ class ScalingMetrics:
 
     def forget(self, ref: ObjectRef) -> None:
         """Remove every series of an object that is gone."""
+        self._profiles.pop((ref.namespace, ref.name), None)
         labels = {"namespace": ref.namespace, "name": ref.name}
         for metric in self.per_object:
             metric.remove_by_labels(labels)

@@ -22,7 +22,7 @@ from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet, Totals
 from llmfleet.scaling.learning import SURE
 from llmfleet.scaling.signals import Quality
-from llmfleet.scaling.state import State, applied, learnt, listened, noticed, remembered, settled
+from llmfleet.scaling.state import REST, State, applied, learnt, listened, noticed, remembered, rested, settled
 from llmfleet.scaling.terms import TERMS, Term, counted, full_service_rate
 
 
@@ -61,7 +61,8 @@ def decide(config: ScalingConfig, fleet: Fleet, state: State, now: float) -> tup
     most = max((term.replicas for term in terms), default=config.bounded(fleet.current))
     state = remembered(state, now, config.bounded(most if _complete(fleet) else max(most, fleet.current)))
     target = _target(config, fleet, state, asked=most, now=now)
-    return _explained(config, fleet, state, terms=terms, asked=most, target=target, now=now), state
+    decision = _explained(config, fleet, state, terms=terms, asked=most, target=target, now=now)
+    return decision, replace(state, raised_at=now) if target > fleet.current else state
 
 
 def asked(config: ScalingConfig, fleet: Fleet) -> tuple[Term, ...]:
@@ -103,7 +104,7 @@ def _target(config: ScalingConfig, fleet: Fleet, state: State, *, asked: int, no
     """The number within the bounds: up at once, down to the largest wish of the delay."""
     if asked > fleet.current:
         return config.bounded(fleet.current if _blocked(fleet) or state.load.rising else asked)
-    if not (_complete(fleet) and settled(state, now)):
+    if not (_complete(fleet) and settled(state, now) and rested(state, now)):
         return config.bounded(fleet.current)
     return config.bounded(min(fleet.current, max(asked, state.peaks[0][1])))
 
@@ -161,6 +162,8 @@ def _waiting(state: State, now: float) -> tuple[Reason, str]:
     delay = f"{state.delay:.0f} s (scaleDownDelaySeconds)"
     if not settled(state, now):
         return Reason.HELD_AFTER_RESTART, f"fewer would do, but the autoscaler has not watched for {delay} yet"
+    if not rested(state, now):
+        return Reason.SCALING, f"fewer would do, but replicas were added less than {REST:.0f} x {delay} ago"
     return Reason.SCALING, f"fewer would do, once that has been so for {delay}"
 
 

@@ -19,6 +19,9 @@ LEARNING = 0.3
 """Weight of a new sight of what a full replica serves."""
 MEMORY = 3600.0
 """Seconds for which it is remembered."""
+REST = 2.0
+"""Delays after replicas were added before any are taken away: a load that has just grown often does so again, and
+each replica costs a start."""
 HISTORY = 5
 """Changes remembered."""
 
@@ -46,6 +49,8 @@ class State:
     """The scale-down delay under which `peaks` was kept."""
     peaks: tuple[tuple[float, int], ...] = ()
     """(time, wish) within the delay, each larger than all later ones: the first is the largest."""
+    raised_at: float | None = None
+    """When replicas were added last."""
     seen: int | None = None
     """The current number as seen or written last."""
     ours: bool = False
@@ -126,3 +131,8 @@ def remembered(state: State, now: float, wish: int) -> State:
 def settled(state: State, now: float) -> bool:
     """Whether this memory reaches back one whole delay."""
     return state.since is not None and now - state.since >= state.delay
+
+
+def rested(state: State, now: float) -> bool:
+    """Whether the last replicas that were added have been there for long enough to be taken away again."""
+    return state.raised_at is None or now - state.raised_at >= REST * state.delay

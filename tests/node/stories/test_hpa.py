@@ -45,7 +45,7 @@ def example() -> dict[str, Any]:
 def test_own_autoscaler(team: Tenant, engine: dict[str, Any]) -> None:
     """A person's own autoscaler on the scale subresource: up, held without metrics, down; the operator only obeys."""
     scaler = example()
-    name = scaler["spec"]["scaleTargetRef"]["name"]
+    own, name = scaler["metadata"]["name"], scaler["spec"]["scaleTargetRef"]["name"]
     team.apply(name, small(**engine))
     team.cluster.apply(scaler, namespace=team.namespace)
     autoscaled.up_blind_and_down(
@@ -53,9 +53,9 @@ def test_own_autoscaler(team: Tenant, engine: dict[str, Any]) -> None:
         name,
         blinded=lambda: metrics(team, name, are_on=False),
         restored=lambda: metrics(team, name, are_on=True),
-        is_held=lambda: autoscaler(team, name).get("reason") == "FailedGetPodsMetric",
+        is_held=lambda: autoscaler(team, own).get("reason") == "FailedGetPodsMetric",
     )
-    measured = team.watch.state["HorizontalPodAutoscaler", name]["status"]["currentMetrics"]
+    measured = team.watch.state["HorizontalPodAutoscaler", own]["status"]["currentMetrics"]
     assert {metric["pods"]["metric"]["name"] for metric in measured} == {
         "gpu_cache_usage_perc",
         "vllm_requests_waiting",

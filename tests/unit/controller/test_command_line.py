@@ -13,6 +13,7 @@ from llmfleet import __version__
 from llmfleet.__main__ import main
 from llmfleet.api import crd
 
+CHART = Path(__file__).parents[3] / "charts" / "llmfleet"
 SETTINGS = "gpuProfiles: [{name: gpu, default: true, memoryGiB: 80}]"
 OBJECT = """
 apiVersion: serving.llmfleet.io/v1alpha1
@@ -71,6 +72,39 @@ def test_render_refuses_what_the_operator_would_not_apply(
     assert "qwen: error: There is no GPU profile 'tpu'" in printed.err
 
 
+def test_render_takes_the_charts_settings_where_no_others_are_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Images, GPU profiles with their tolerations and resources: what the operator would make after `helm install`."""
+    assert main(["render", "-f", written(tmp_path, OBJECT)]) == 0
+    values = yaml.safe_load((CHART / "values.yaml").read_text())["settings"]
+    (profile,) = (profile for profile in values["gpuProfiles"] if profile.get("default"))
+    pod = list(yaml.safe_load_all(capsys.readouterr().out))[-1]["spec"]["template"]["spec"]
+    (engine,) = pod["containers"]
+    assert pod["tolerations"] == profile["tolerations"]
+    assert engine["image"] == values["engine"]["defaultImage"]
+    assert engine["resources"]["limits"]["memory"] == profile["resources"]["limits"]["memory"]
+
+
+def test_a_part_of_the_settings_is_not_taken_for_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    part = tmp_path / "part.yaml"
+    part.write_text("scaling: {scrapePeriodSeconds: 2}")
+    assert main(["render", "-f", written(tmp_path, OBJECT), f"--settings={part}"]) == 1
+    assert "part.yaml: has no gpuProfiles" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", sorted((CHART / "examples").glob("[!p]*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("command", ["plan", "render"])
+def test_the_charts_examples_can_be_given(command: str, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Objects of other kinds in the same file are passed over, and named."""
+    others = {document["kind"] for document in yaml.safe_load_all(path.read_text())} - {"LLMDeployment"}
+    refused = path.stem == "scaling-keda"  # as the chart is by default, without the address of a Prometheus
+    assert main([command, "-f", str(path)]) == refused
+    said = capsys.readouterr().err
+    assert all(f"passed over a {kind}" in said for kind in others)
+    assert said.count("passed over") == len(others)
+
+
 def test_render_prints_warnings_and_goes_on(tmp_path: Path, settings: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path, OBJECT.replace("spec: {", "spec: {engine: {gpuMemoryUtilization: 0.97}, "))
     assert main(["render", "-f", path, settings]) == 0
@@ -80,7 +114,8 @@ def test_render_prints_warnings_and_goes_on(tmp_path: Path, settings: str, capsy
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("kind: Pod", "every document must be of kind LLMDeployment"),
+        ("kind: Pod", "holds no LLMDeployment"),
+        ("replicas: 2", "holds a document that is no Kubernetes object"),
         (OBJECT.replace("Qwen/Qwen3-8B", "{}"), "spec.model.source: Input should be a valid string"),
         ("a: [", "not valid YAML"),
     ],

@@ -1,8 +1,9 @@
 """What is read out of a body beyond the obvious."""
 
 from llmfleet.controller.child import own_hash, owner_of
-from llmfleet.controller.observed import rfc3339, view_deployment, view_object
+from llmfleet.controller.observed import view_deployment, view_object
 from llmfleet.controller.stages import seconds
+from llmfleet.scaling.clock import rfc3339
 from tests.unit.controller.bodies import llm_body, manifests_of, running
 
 SERVICE, _, DEPLOYMENT = manifests_of(llm_body())

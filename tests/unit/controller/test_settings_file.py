@@ -31,6 +31,8 @@ def test_a_whole_file(tmp_path: Path) -> None:
         ("gpuProfiles: [{name: a, memoryGiB: 1}, {name: a, memoryGiB: 1}]", "each name may stand only once"),
         ("- engine", "must hold a mapping with the keys engine, gpuProfiles and scaling"),
         ("engine: [", "not valid YAML"),
+        ("settings: {engine: {}}", "looks like values of the chart"),
+        ("gpuProfileOverrides: {}", "kubectl get configmap llmfleet-settings --namespace llmfleet"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, text: str, words: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -11,6 +12,7 @@ from tests.demo.drawing import Line, legend, number, picture
 
 DASHBOARD = json.loads((CHART / "files" / "dashboards" / "model.json").read_text())
 PANELS = {panel["title"]: panel for panel in DASHBOARD["panels"]}
+"""By title; no two of the dashboard have the same."""
 
 
 def words(svg: str) -> list[str]:
@@ -61,7 +63,34 @@ def test_lines_numbers_and_tables_show_what_was_given() -> None:
 
 
 def test_stacked_lines_stand_on_one_another() -> None:
-    """The axis ends above their sum."""
-    tokens = next(one for one in DASHBOARD["panels"] if one["title"] == "Tokens" and one["type"] == "timeseries")
+    """The axis ends above their sum, each fills what it adds, and what is zero throughout is left out."""
     lines = [Line(name, {}, ((0.0, 300.0), (2.0, 300.0))) for name in ("prompt", "generation")]
-    assert "1 k" in words(picture(DASHBOARD, {tokens["id"]: lines}, note=""))
+    nothing = Line("nothing", {}, ((0.0, 0.0), (2.0, 0.0)))
+    svg = picture(DASHBOARD, {PANELS["Tokens"]["id"]: [*lines, nothing]}, note="")
+    assert {"1 k", "prompt 300 tokens/s"} <= set(words(svg))
+    assert not any(word.startswith("nothing") for word in words(svg))
+    first, second = re.findall(r'<polygon points="([^"]*)"', svg)
+    assert set(first.split()[1::2]) & set(second.split()[1::2]), "the second stands on the first"
+    assert svg.count('stroke-width="1.4"') == 2
+
+
+def test_a_line_that_is_zero_is_drawn_where_nothing_is_stacked() -> None:
+    svg = picture(DASHBOARD, {PANELS["Requests"]["id"]: [Line("waiting", {}, ((0.0, 0.0), (2.0, 0.0)))]}, note="")
+    assert "waiting 0" in words(svg)
+
+
+def test_all_graphs_have_one_axis_of_time() -> None:
+    """In minutes and seconds since the begin, also where a panel's own series begin later."""
+    data = {
+        PANELS["Requests"]["id"]: [Line("running", {}, ((100.0, 1.0), (190.0, 1.0)))],
+        PANELS["Replicas"]["id"]: [Line("ready", {}, ((130.0, 1.0), (190.0, 1.0)))],
+    }
+    marks = [word for word in words(picture(DASHBOARD, data, note="")) if re.fullmatch(r"\d:\d\d", word)]
+    assert marks == 2 * ["0:00", "0:30", "1:00", "1:30"]
+
+
+def test_pods_are_called_by_the_end_of_their_name() -> None:
+    pods = [Line(f"chat-5c4f-{end}", {"pod": f"chat-5c4f-{end}"}, ((0.0, 0.5),)) for end in ("abcde", "vwxyz")]
+    mean = Line("mean", {}, ((0.0, 0.5),))
+    said = words(picture(DASHBOARD, {PANELS["KV-cache usage against its target"]["id"]: [mean, *pods]}, note=""))
+    assert {"mean 50 %", "abcde 50 %", "vwxyz 50 %"} <= set(said)

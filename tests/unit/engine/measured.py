@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llmfleet.commands.inputs import BUILT_IN
 from llmfleet.engine.memory.inputs import Gpu, Setup
 from llmfleet.engine.models.architecture import Architecture, read
 from llmfleet.engine.version import NEWEST_KNOWN, parse
 
 MEASURED = Path(__file__).parents[2] / "engine" / "measured"
-PROFILES = Path(__file__).parents[3] / "operator" / "llmfleet" / "commands" / "gpu-profiles.json"
 DEFAULT_UTILIZATION = 0.92
 """Of the vLLM that was measured."""
 
@@ -63,7 +63,7 @@ def _run(row: dict[str, Any]) -> Measured:
 
 def _gpu(product: str) -> Gpu:
     """The chart's profile of an NVIDIA product name."""
-    profiles = {profile["name"]: profile for profile in json.loads(PROFILES.read_text())}
+    profiles = {profile["name"]: profile for profile in json.loads(BUILT_IN.read_text())["gpuProfiles"]}
     name = next(name for name in profiles if name.partition("-")[0].upper() in product.upper().split())
     major, minor = profiles[name]["computeCapability"].split(".")
     return Gpu(name=name, memory_gib=profiles[name]["memoryGiB"], capability=(int(major), int(minor)))

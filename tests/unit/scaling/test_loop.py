@@ -55,7 +55,7 @@ async def test_a_load_step_is_written_within_one_period() -> None:
         assert world.writes == [("scale", "chat", 2, "1")]
         status = world.said()
         assert status.desired_replicas == 2
-        assert status.history[0].time == status.last_scale_time == "2026-11-22T17:21:06Z"
+        assert status.history[0].time == status.last_scale_time == "2026-11-22T17:21:05Z"
         await world.clock.advance(DELAY)
         assert len(world.writes) == 1, "the second replica is starting; nothing is asked for twice"
 
@@ -209,7 +209,7 @@ async def test_a_write_that_hangs_delays_nobody_and_is_not_doubled() -> None:
     world = World()
     world.add(REF, FULL)
     async with running(world):
-        await world.clock.advance(0.5)
+        await world.clock.advance(0.25)
         world.gate = asyncio.Event()
         await world.clock.advance(4 * PERIOD)
         assert world.value("llmfleet_scaling_decisions_total", namespace="team", name="chat", reason="Scaling") == 1

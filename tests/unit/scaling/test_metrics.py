@@ -1,5 +1,6 @@
 """The autoscaler's series: what engines say, what they cost, and that nothing unknown is shown as a number."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -115,4 +116,13 @@ def test_a_deleted_object_leaves_nothing() -> None:
     metrics.scraped(REF, "ok")
     metrics.recommended(REF, ["RaiseMaxReplicas"])
     metrics.forget(REF)
-    assert [sample for family in registry.collect() for sample in family.samples] == []
+    assert [sample for family in registry.collect() for sample in family.samples if "name" in sample.labels] == []
+
+
+def test_of_gpus_only_the_present_profile_is_shown() -> None:
+    registry = CollectorRegistry()
+    metrics = ScalingMetrics(registry)
+    for hardware in (H100, replace(H100, profile="h200"), replace(H100, profile="")):
+        metrics.seen(watched(hardware, pod("a")), SERVING)
+        found = {s.labels["profile"] for family in registry.collect() for s in family.samples if "profile" in s.labels}
+        assert found == {hardware.profile} - {""}
