@@ -64,7 +64,7 @@ class Advice:
 def advise(
     scenario: Scenario, trace: Trace, goal: Goal, *, seed: int = 1, progress: Callable[[str], None] = lambda _: None
 ) -> Advice:
-    """Play what might do better than the object's own block; `progress` is told of each trial."""
+    """Play the object's own block and what might do better; `progress` is told of each trial."""
     trials: list[Trial] = []
 
     def tried(objective: Objective, least: int, most: int) -> Trial:
@@ -72,17 +72,19 @@ def advise(
         trials.append(_trial(scenario, trace, goal, scaling=_block(scenario, objective, least, most), seed=seed))
         return trials[-1]
 
-    own, ceiling = scenario.scaling.objective, _ceiling(scenario, trace)
+    given, ceiling = scenario.scaling, _ceiling(scenario, trace)
+    own = given.objective
     best = _best([tried(objective, 1, ceiling) for objective in Objective], own)
     if not best.kept:
         best = _raised(best, tried, own=own, ceiling=ceiling)
     bounded = _narrowed(best, tried)
-    return Advice(bounded, _reason(bounded, trials, goal), tuple(trials))
+    best = _best([tried(own, given.min_replicas, given.max_replicas), bounded], own)
+    return Advice(best, _reason(best, trials, goal), tuple(trials))
 
 
 def _raised(best: Trial, tried: Callable[[Objective, int, int], Trial], *, own: Objective, ceiling: int) -> Trial:
     """With more replicas at least: the fewest that do, and then the objective that is cheapest with them."""
-    most = min(max(2, best.enough), ceiling)
+    most = min(max(2, best.most), ceiling)
     for least in sorted({2 + (most - 2) * step // LEAST_STEPS for step in range(LEAST_STEPS + 1)}):
         found = tried(best.scaling.objective, least, ceiling)
         if found.kept:

@@ -78,14 +78,14 @@ def document(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 def test_json_has_the_series_and_the_advice(trace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Enough replicas all the time: exit code 0, and the advice is one that does with less."""
-    scaling = "{minReplicas: 3, maxReplicas: 3}"
+    scaling = "{minReplicas: 6, maxReplicas: 6}"
     assert ended("-f", written(tmp_path, scaling=scaling), "--trace", trace, *SLOW, "--json") == 0
     shown = document(capsys)
     builtin, advice = shown["rules"]["builtin"], shown["advice"]
     assert builtin["objectiveKept"]
-    assert builtin["gpuHours"] == pytest.approx(0.75, rel=0.01)
-    assert builtin["cost"] == pytest.approx(0.75 * 4.0, rel=0.01)
-    assert {tuple(change[1:]) for change in builtin["replicas"]} == {(3, 3, 3)}
+    assert builtin["gpuHours"] == pytest.approx(1.5, rel=0.01)
+    assert builtin["cost"] == pytest.approx(1.5 * 4.0, rel=0.01)
+    assert {tuple(change[1:]) for change in builtin["replicas"]} == {(6, 6, 6)}
     assert len(builtin["samples"]) == 60
     assert advice["objectiveKept"]
     assert advice["gpuHours"] <= builtin["gpuHours"]
