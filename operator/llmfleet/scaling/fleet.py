@@ -53,6 +53,10 @@ class Fleet:
     suspended: bool = False
     quota_exceeded: str = ""
     """The cluster's words where it refuses to make more pods, else empty."""
+    demanded: bool = False
+    """Requests wait in an activator."""
+    wakeable: bool = False
+    """An activator answers for the object: at zero it would hold requests, and say so."""
     service_rate: float | None = None
     """Requests per second that one replica served when it last had more than it could do; None if that was never."""
 

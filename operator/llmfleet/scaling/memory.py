@@ -99,6 +99,8 @@ class ObjectMemory:
             replicas_manager=watched.replicas_manager,
             suspended=watched.suspended,
             quota_exceeded=watched.quota_exceeded,
+            demanded=watched.demanded,
+            wakeable=watched.wakeable,
         )
 
     def _replica(self, pod: PodRef, *, now: float, stale_after: float) -> Replica:

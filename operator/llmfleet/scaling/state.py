@@ -30,7 +30,7 @@ class Change:
     before: int
     after: int
     reason: str
-    """The term that decided, or "bounds"."""
+    """The term that decided, or "bounds"; between one replica and none "idle", "demand" or "activator"."""
     message: str
 
 
@@ -55,6 +55,8 @@ class State:
     """Requests per second that a full replica served, smoothed."""
     learnt_at: float = 0.0
     """When that was seen last."""
+    idle_since: float | None = None
+    """When the object was first seen without any request, and ever since; None: it has some, or nobody knows."""
     history: tuple[Change, ...] = ()
     """The last changes, newest first."""
 
