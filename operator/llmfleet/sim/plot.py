@@ -54,7 +54,7 @@ def draw(outcomes: Mapping[str, Outcome], path: Path, *, slo: Slo, title: str) -
         one.grid(visible=True, linewidth=0.3)
         one.margins(x=0.01)
     figure.suptitle(title)
-    figure.legend(*replicas.get_legend_handles_labels(), loc="outside upper right", fontsize="small", ncols=7)
+    figure.legend(*replicas.get_legend_handles_labels(), loc="outside lower center", fontsize="small", ncols=6)
     figure.savefig(path)
 
 
