@@ -151,7 +151,7 @@ def _reason(chosen: Trial, trials: list[Trial], goal: Goal) -> str:
             f"{100 * chosen.attainment:.2f} %: the load rises faster than a replica starts, or single requests take "
             f"longer than the objective. From 1 replica on: {compared}."
         )
-    least = "" if scaling.min_replicas == 1 else f" Fewer than {scaling.min_replicas} at least do not do."
+    least = "" if scaling.min_replicas <= 1 else f" Fewer than {scaling.min_replicas} at least do not do."
     return (
         f"the cheapest that serves {100 * goal.share:g} % in time: {100 * chosen.attainment:.2f} % at "
         f"{chosen.gpu_hours:.1f} GPU-hours, with up to {scaling.max_replicas} replicas. From 1 replica on: "
