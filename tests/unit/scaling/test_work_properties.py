@@ -1,9 +1,9 @@
 """What holds of the policy with its work term for every load: searched, and played in closed loop by the thousand.
 
 The closed loop is a fluid model, not the simulator: requests are divisible, all replicas are alike, a queue is what
-arrives beyond what they serve, and running requests follow arrivals and step time. So ten thousand fleets can be played,
-each for half an hour of simulated time, with what can make a control loop swing: start-up times, delays, a queue that
-has to drain, a batch that follows the load late, and rates of Poisson arrivals.
+arrives beyond what they serve, and running requests follow arrivals and step time. So ten thousand fleets can be
+played, each for half an hour of simulated time, with what can make a control loop swing: start-up times, delays, a
+queue that has to drain, a batch that follows the load late, and rates of Poisson arrivals.
 """
 
 import random
