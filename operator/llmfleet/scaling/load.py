@@ -114,8 +114,10 @@ class Load:
             tokens=sum((one.computed_tokens + one.generated_tokens) / one.seconds for one in newest),
             reads=sum(one.steps * one.kv_tokens / one.seconds for one in newest),
         )
-        flows, rising = _joined(self.flows, flow, rising=self.rising)
-        return Load(max(one.at for one in fresh), flows, self.lengths.after(fresh, seconds), rising)
+        at = max(one.at for one in fresh)
+        known = self.flows if at - self.taken <= WINDOW else ()
+        flows, rising = _joined(known, flow, rising=self.rising)
+        return Load(at, flows, self.lengths.after(fresh, seconds), rising)
 
     @property
     def demand(self) -> Demand | None:
