@@ -1,6 +1,7 @@
 # The names that people expect. Everything sets itself up; the second run starts at once.
 #   make demo ARGS="--keep"         options of the demo, see make demo ARGS=--help
 #   make test TIERS="unit node"     some tiers; TIERS=all: everything. CONTEXT=NAME: your cluster instead of a node of ours
+#   make test TIERS=scale           the figures at scale: hundreds of objects on a real control plane
 #   make test TIERS=engine TORCH_WHEEL=FOLDER      the real vLLM with torch for CPUs from there
 TIERS ?= unit control_plane node
 CONTEXT ?=
@@ -34,8 +35,8 @@ scan: setup  ## kubeconform, kube-score and checkov on what helm installs and on
 sbom: setup  ## the images' bills of materials (CycloneDX) into build-out/sbom
 	@$(PYTHON) -m tests.cluster.archives build-out/sbom
 
-bench: setup  ## the figures at scale alone
-	@$(PYTHON) -m tests.run scale
+bench: setup  ## our autoscaler beside others on real load, simulated: minutes (ARGS="--full": all of them, hours)
+	@$(PYTHON) -m tests.bench.autoscalers $(ARGS)
 
 generate: setup  ## write what is derived from the sources anew
 	$(PYTHON) operator/generate.py
@@ -48,7 +49,7 @@ LOCK_IMAGE := $(LOCK) --no-annotate --constraint tests/requirements.lock
 LOCK_VLLM := uv pip compile --python-version 3.11 --python-platform x86_64-manylinux_2_28 --generate-hashes --no-annotate --no-emit-index-url --custom-compile-command "make lock"
 
 lock:  ## pin Python packages anew (needs uv); images get the versions that are tested
-	$(LOCK) pyproject.toml tests/build-requirements.in --extra lint --extra test --extra demo --upgrade -o tests/requirements.lock
+	$(LOCK) pyproject.toml tests/build-requirements.in --extra lint --extra test --extra demo --extra sim --upgrade -o tests/requirements.lock
 	$(LOCK_IMAGE) pyproject.toml -o images/operator/requirements.lock
 	$(LOCK_IMAGE) images/operator/build-requirements.in -o images/operator/build-requirements.lock
 	$(LOCK_IMAGE) images/sim-engine/pyproject.toml -o images/sim-engine/requirements.lock

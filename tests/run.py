@@ -95,6 +95,8 @@ SCALE = Tier(
     stages=((*PYTEST, "-s", "tests/control_plane", "-m", "scale"), ("-m", "tests.bench.control_plane_scale", "300")),
     tools=go_tools.SCALE,
 )
+BENCH = Tier(name="bench", stages=(("-m", "tests.bench.autoscalers"),))
+"""Fails when our autoscaler has become worse than the figures that are kept, and says by how much."""
 ON_ENGINE_NODE = "tests/engine/test_node.py"
 # A start of vLLM keeps one core busy; each file has its own server. In the order of their names, the longest is first.
 TWO_FILES = ("--numprocesses=2", "--dist=loadfile", "--no-loadscope-reorder")
@@ -118,10 +120,23 @@ ENGINE_NODE = Tier(
 )
 TIERS = {
     tier.name: tier
-    for tier in (LINT, UNIT, CONTROL_PLANE, CONTROL_PLANE_WHOLE, NODE, E2E, KEDA, SCALE, SCAN, ENGINE, ENGINE_NODE)
+    for tier in (
+        LINT,
+        UNIT,
+        CONTROL_PLANE,
+        CONTROL_PLANE_WHOLE,
+        NODE,
+        E2E,
+        KEDA,
+        SCALE,
+        BENCH,
+        SCAN,
+        ENGINE,
+        ENGINE_NODE,
+    )
 }
 DEFAULT = (UNIT, CONTROL_PLANE, NODE)
-ALL = (UNIT, SCAN, CONTROL_PLANE_WHOLE, E2E, KEDA, SCALE, ENGINE, ENGINE_NODE)
+ALL = (UNIT, SCAN, CONTROL_PLANE_WHOLE, E2E, KEDA, SCALE, BENCH, ENGINE, ENGINE_NODE)
 
 
 @dataclass
@@ -214,7 +229,9 @@ def main(argv: list[str]) -> int:
     chosen = ALL if "all" in options.tiers else tuple(TIERS[name] for name in dict.fromkeys(options.tiers))
     began, report = time.monotonic(), Report()
     if chosen == DEFAULT:
-        report.skipped += ["scale, scanners, KEDA, the real vLLM, and what is marked thorough (TIERS=all runs them)"]
+        report.skipped += [
+            "scale, bench, scanners, KEDA, the real vLLM, and what is marked thorough (TIERS=all runs them)"
+        ]
     tiers = tuple(ON_CONTEXT.get(tier, tier) if options.context else tier for tier in chosen)
     prepare(tiers)
     for tier in tiers:

@@ -88,7 +88,7 @@ class Step:
 
 def arrivals(factor: float, *, before: float, seed: int, name: str) -> list[dict[str, Any]]:
     """Requests at random distances: half of what one replica is meant for, then `factor` times that."""
-    chance, at, found = random.Random(seed), 0.0, []  # noqa: S311 - no secret
+    chance, at, found = random.Random(seed), 0.0, []
     while at < before + AFTER_SECONDS:
         rate = ONE_REPLICA * (0.5 if at < before else factor)
         step = chance.expovariate(rate)
@@ -145,7 +145,7 @@ class Eyes:
 
 def run(team: Tenant, number: int, factor: float) -> Step:
     """One object, one step."""
-    name, before = f"run-{number}", random.Random(number).uniform(*BEFORE_SECONDS)  # noqa: S311 - no secret
+    name, before = f"run-{number}", random.Random(number).uniform(*BEFORE_SECONDS)
     team.apply(name, engine())
     team.until_settled(name, replicas=1)
     plan = arrivals(factor, before=before, seed=number, name=name)

@@ -54,6 +54,7 @@ RESOURCES = (
     Resource("LLMDeployment", "llmdeployments", "apis/serving.llmfleet.io/v1alpha1"),
     Resource("Deployment", "deployments", "apis/apps/v1"),
     Resource("ReplicaSet", "replicasets", "apis/apps/v1"),
+    Resource("StatefulSet", "statefulsets", "apis/apps/v1"),
     Resource("PodDisruptionBudget", "poddisruptionbudgets", "apis/policy/v1"),
     Resource("HorizontalPodAutoscaler", "horizontalpodautoscalers", "apis/autoscaling/v2"),
     Resource("ScaledObject", "scaledobjects", "apis/keda.sh/v1alpha1"),

@@ -14,7 +14,7 @@ from typing import Any
 
 COLUMN, UNIT, GAP = 50, 24, 6
 """Pixels of a column and of a unit of height of Grafana's grid, and between panels."""
-PALETTE = ("#3274d9", "#e0752d", "#56a64b", "#8f3bb8", "#c4162a", "#1f9e9e", "#b8860b", "#777777")
+PALETTE = ("#3274d9", "#e0752d", "#56a64b", "#8f3bb8", "#c4162a", "#1f9e9e", "#b8860b", "#777777", "#e377c2", "#4b3832")
 TEXT, FAINT, GRID = "#24292e", "#6a737d", "#e1e4e8"
 _TICK = 30
 """Seconds between two marks of the time axis."""

@@ -50,12 +50,19 @@ def page(results: Mapping[tuple[str, str], Result], objects: Mapping[str, int]) 
 
 
 def _runs(results: Mapping[tuple[str, str], Result], objects: Mapping[str, int]) -> Iterator[str]:
-    yield "| Scanner | Scanned | Objects | Checks passed | Left as they are | Unexplained |"
-    yield "|---|---|---|---|---|---|"
+    yield "| Scanner | Scanned | Objects | Without a schema | Checks passed | Left as they are | Unexplained |"
+    yield "|---|---|---|---|---|---|---|"
     for (scanner, part), result in results.items():
         argued = {item.checks.get(scanner) for item in exceptions() if item.part == part}
         left = [finding for finding in result.findings if finding.check in argued]
-        cells = (f"{scanner} {scanners.version(scanner)}", part, objects[part], result.passed, _checks(left))
+        cells = (
+            f"{scanner} {scanners.version(scanner)}",
+            part,
+            objects[part],
+            "" if result.skipped is None else result.skipped,
+            result.passed,
+            _checks(left),
+        )
         yield "| " + " | ".join(map(str, (*cells, len(result.findings) - len(left)))) + " |"
 
 

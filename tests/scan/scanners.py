@@ -34,6 +34,13 @@ class Result:
 
     passed: int
     findings: tuple[Finding, ...]
+    skipped: int | None = None
+    """Objects of a kind that it has no schema of; None where it needs none."""
+
+    def __add__(self, other: "Result") -> "Result":
+        """Both together, of the same scanner."""
+        skipped = None if self.skipped is None else self.skipped + (other.skipped or 0)
+        return Result(self.passed + other.passed, self.findings + other.findings, skipped)
 
 
 UNKNOWN_KINDS = ("PodMonitor", "ServiceMonitor", "PrometheusRule", "ScaledObject")
@@ -53,7 +60,7 @@ def kubeconform(files: Iterable[Path], schemas: str) -> Result:
     ]
     said = json.loads(_output(binary("kubeconform"), *options, *files))
     found = tuple(Finding("schema", f"{r['kind']} {r['name']}", r["msg"]) for r in said.get("resources") or ())
-    return Result(said["summary"]["valid"], found)
+    return Result(said["summary"]["valid"], found, said["summary"]["skipped"])
 
 
 def kube_score(files: Iterable[Path]) -> Result:

@@ -36,8 +36,8 @@ def results(found: list[Subject], by_name: dict[str, Scanner]) -> dict[tuple[str
     with ThreadPoolExecutor(2) as pool:
         answers = pool.map(lambda pair: by_name[pair[0]](pair[1].files), asked)
         for (name, subject), result in zip(asked, answers, strict=True):
-            so_far = merged.get((name, subject.part), Result(0, ()))
-            merged[name, subject.part] = Result(so_far.passed + result.passed, so_far.findings + result.findings)
+            key = (name, subject.part)
+            merged[key] = merged[key] + result if key in merged else result
     return merged
 
 

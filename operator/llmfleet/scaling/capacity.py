@@ -10,7 +10,7 @@ Between load, learning and the work term: Speed + Demand -> Capacity -> replicas
 """
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, sqrt
 
 from llmfleet.api.objectives import Targets
 from llmfleet.engine.speed import Speed, Start
@@ -18,7 +18,8 @@ from llmfleet.scaling.load import Demand
 
 QUEUEING = 7.0
 """p99 of the time to first token, times the share of time that is free, over the time to compute a mean prompt. 3 to 5
-in simulated coding traffic on three GPUs at all loads, less for chat; with a margin for bursts."""
+in simulated coding traffic on three GPUs at all loads, less for chat; with a margin for bursts. Of one replica: a
+request that finds one of several free waits less."""
 LEAST_SHARE = 0.4
 """Of the target utilization, below which the time to first token never lowers it: replicas do not make one prompt's
 computation shorter."""
@@ -33,8 +34,10 @@ class Capacity:
 
     speed: Speed
     demand: Demand
-    utilization: float
+    target: float
     """Share of a replica's time that may be used."""
+    ttft: float
+    """Seconds to the first token that 99 of 100 requests should keep."""
     places: float | None = None
     """Requests that may be in execution at a time, by KV cache and batch slots; None where nobody knows."""
     batch_tokens: int | None = None
@@ -45,7 +48,8 @@ class Capacity:
         return cls(
             speed=speed,
             demand=demand,
-            utilization=_utilization(targets, prompt_seconds=speed.token * demand.prompt),
+            target=targets.utilization,
+            ttft=targets.ttft,
             places=_places(targets, kv_tokens=kv_tokens, sequences=start.sequences, context=demand.context),
             batch_tokens=start.batch_tokens,
         )
@@ -73,9 +77,14 @@ class Capacity:
         """Requests per second that one replica serves when it has no time left."""
         return 1 / self.request_seconds
 
+    def utilization(self, replicas: int) -> float:
+        """Share of their time that so many replicas may use: below the target where prompts would queue too long."""
+        queueing = QUEUEING * self.speed.token * self.demand.prompt / sqrt(max(1, replicas))
+        return max(LEAST_SHARE * self.target, min(self.target, 1 - queueing / self.ttft))
+
     def needed(self, stretch: float = 1.0, *, most: int) -> int:
         """The fewest replicas that carry the load times `stretch`, or `most`."""
-        least = max(1, ceil(self.work * stretch / self.utilization - _EPSILON))
+        least = max(1, ceil(self.work * stretch / self.target - _EPSILON))
         if least >= most or self.carried(least, stretch):
             return min(least, most)
         below, above = least, min(most, 2 * least)
@@ -89,7 +98,7 @@ class Capacity:
     def carried(self, replicas: int, stretch: float = 1.0) -> bool:
         """Whether that many replicas carry the load times `stretch`, in time and in places."""
         work = self.work * stretch / replicas if replicas else float("inf")
-        if work > self.utilization + _EPSILON:
+        if work > self.utilization(replicas) + _EPSILON:
             return False
         return self.places is None or work <= 0 or self._keeps_up(work * self.full_rate, self.places)
 
@@ -105,12 +114,6 @@ class Capacity:
         prompts = demand.prompt * arrivals * allowed / mixed
         taken = mixed * speed.computing(running + prompts) + (1 - mixed) * speed.computing(running)
         return taken + speed.context * running * demand.context <= allowed
-
-
-def _utilization(targets: Targets, *, prompt_seconds: float) -> float:
-    """The target share of a replica's time; less where a queue of such prompts takes longer than the objective."""
-    queueing = 1 - QUEUEING * prompt_seconds / targets.ttft
-    return max(LEAST_SHARE * targets.utilization, min(targets.utilization, queueing))
 
 
 def _places(targets: Targets, *, kv_tokens: float | None, sequences: int | None, context: float) -> float | None:

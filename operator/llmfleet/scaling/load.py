@@ -11,12 +11,13 @@ from math import exp, inf, sqrt
 
 from llmfleet.scaling.interval import Interval
 
-WINDOW = 60.0
+WINDOW = 120.0
 """Seconds over which the rate of arrivals is taken while it does not step."""
 STEP = 1.5
 """Times the rate before at which arrivals may have stepped up."""
 CHANCE = 4.0
-"""Standard deviations of a count of independent arrivals by which a step must stand out."""
+"""Standard deviations by which a step must stand out: those that were seen, or of independent arrivals if these are
+more."""
 FIRST_SIGN = 1.1
 """Times the rate before at which the interval before counts as a part of a step."""
 LENGTHS_WINDOW = 600.0
@@ -161,9 +162,10 @@ def _stands_out(flow: Flow, before: Sequence[Flow]) -> bool:
     """Whether this many arrivals are more than chance at the rate before."""
     if not before:
         return False
-    expected = _mean(before) * flow.seconds
-    count = flow.arrivals * flow.seconds
-    return count > STEP * expected and count - expected > CHANCE * sqrt(count)
+    mean = _mean(before)
+    scatter = sum((one.arrivals - mean) ** 2 for one in before) / len(before)
+    deviation = sqrt(max(scatter, flow.arrivals / flow.seconds))
+    return flow.arrivals > max(STEP * mean, mean + CHANCE * deviation)
 
 
 SILENCE = Load()

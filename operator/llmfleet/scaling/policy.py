@@ -8,7 +8,8 @@ rules, in the order in which they bind:
    that still start are part of the current number, so they are not asked for twice.
 3. Fewer only when every serving replica gave fresh numbers, every term has agreed for the whole scale-down delay (the
    largest wish in that time is what is done), and a whole delay has passed since this memory began.
-4. No more replicas while the last ones find no room, and no write against somebody else who keeps writing the number.
+4. With minReplicas 0 the step between one replica and none is `idle`'s.
+5. No more replicas while the last ones find no room, and no write against somebody else who keeps writing the number.
 
 `now` is monotonic seconds. A State is a value: `decide` returns the next one, and `written` is told of a write that was
 done. Nothing here waits, reads a clock, or talks to anyone.
@@ -20,9 +21,10 @@ from llmfleet.api.conditions import Reason
 from llmfleet.scaling.capacity import Capacity
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet, Totals
+from llmfleet.scaling.idle import noted, verdict
 from llmfleet.scaling.learning import SURE
 from llmfleet.scaling.signals import Quality
-from llmfleet.scaling.state import State, applied, learnt, listened, noticed, remembered, settled
+from llmfleet.scaling.state import REST, State, applied, learnt, listened, noticed, remembered, rested, settled
 from llmfleet.scaling.terms import TERMS, Term, counted, full_service_rate
 
 
@@ -54,6 +56,11 @@ def decide(config: ScalingConfig, fleet: Fleet, state: State, now: float) -> tup
             "remove the other autoscaler, or remove spec.scaling"
         )
         return _decision(fleet, Reason.REPLICAS_OWNED_ELSEWHERE, words, wanted=config.bounded(fleet.current)), state
+    state = noted(fleet, state, now)
+    if (found := verdict(config, fleet, state, now)) is not None:
+        write = found.replicas != fleet.current
+        words = found.sentence
+        return _decision(fleet, found.reason, words, wanted=found.replicas, cause=found.cause, write=write), state
     state = learnt(state, full_service_rate(config, fleet), now)
     state = listened(config, fleet, state)
     fleet = replace(fleet, service_rate=state.service_rate, capacity=_capacity(config, fleet, state))
@@ -61,7 +68,8 @@ def decide(config: ScalingConfig, fleet: Fleet, state: State, now: float) -> tup
     most = max((term.replicas for term in terms), default=config.bounded(fleet.current))
     state = remembered(state, now, config.bounded(most if _complete(fleet) else max(most, fleet.current)))
     target = _target(config, fleet, state, asked=most, now=now)
-    return _explained(config, fleet, state, terms=terms, asked=most, target=target, now=now), state
+    decision = _explained(config, fleet, state, terms=terms, asked=most, target=target, now=now)
+    return decision, replace(state, raised_at=now) if target > fleet.current else state
 
 
 def asked(config: ScalingConfig, fleet: Fleet) -> tuple[Term, ...]:
@@ -103,7 +111,7 @@ def _target(config: ScalingConfig, fleet: Fleet, state: State, *, asked: int, no
     """The number within the bounds: up at once, down to the largest wish of the delay."""
     if asked > fleet.current:
         return config.bounded(fleet.current if _blocked(fleet) or state.load.rising else asked)
-    if not (_complete(fleet) and settled(state, now)):
+    if not (_complete(fleet) and settled(state, now) and rested(state, now)):
         return config.bounded(fleet.current)
     return config.bounded(min(fleet.current, max(asked, state.peaks[0][1])))
 
@@ -161,6 +169,8 @@ def _waiting(state: State, now: float) -> tuple[Reason, str]:
     delay = f"{state.delay:.0f} s (scaleDownDelaySeconds)"
     if not settled(state, now):
         return Reason.HELD_AFTER_RESTART, f"fewer would do, but the autoscaler has not watched for {delay} yet"
+    if not rested(state, now):
+        return Reason.SCALING, f"fewer would do, but replicas were added less than {REST:.0f} x {delay} ago"
     return Reason.SCALING, f"fewer would do, once that has been so for {delay}"
 
 

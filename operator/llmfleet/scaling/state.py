@@ -19,6 +19,9 @@ LEARNING = 0.3
 """Weight of a new sight of what a full replica serves."""
 MEMORY = 3600.0
 """Seconds for which it is remembered."""
+REST = 2.0
+"""Delays after replicas were added before any are taken away: a load that has just grown often does so again, and
+each replica costs a start."""
 HISTORY = 5
 """Changes remembered."""
 
@@ -32,7 +35,7 @@ class Change:
     before: int
     after: int
     reason: str
-    """The term that decided, or "bounds"."""
+    """The term that decided, or "bounds"; between one replica and none "idle", "demand" or "activator"."""
     message: str
 
 
@@ -46,6 +49,8 @@ class State:
     """The scale-down delay under which `peaks` was kept."""
     peaks: tuple[tuple[float, int], ...] = ()
     """(time, wish) within the delay, each larger than all later ones: the first is the largest."""
+    raised_at: float | None = None
+    """When replicas were added last."""
     seen: int | None = None
     """The current number as seen or written last."""
     ours: bool = False
@@ -63,6 +68,8 @@ class State:
     """How fast the engines are."""
     inputs: str = ""
     """What those engines were made from."""
+    idle_since: float | None = None
+    """When the object was first seen without any request, and ever since; None: it has some, or nobody knows."""
     history: tuple[Change, ...] = ()
     """The last changes, newest first."""
 
@@ -126,3 +133,8 @@ def remembered(state: State, now: float, wish: int) -> State:
 def settled(state: State, now: float) -> bool:
     """Whether this memory reaches back one whole delay."""
     return state.since is not None and now - state.since >= state.delay
+
+
+def rested(state: State, now: float) -> bool:
+    """Whether the last replicas that were added have been there for long enough to be taken away again."""
+    return state.raised_at is None or now - state.raised_at >= REST * state.delay

@@ -101,7 +101,7 @@ def work(config: ScalingConfig, fleet: Fleet) -> Term | None:
     demand = capacity.demand
     words = (
         f"{demand.arrivals:.1f} requests/s of {demand.prompt:.0f} + {demand.output:.0f} tokens take "
-        f"{_percent(capacity.work)} of a replica's time (target {_percent(capacity.utilization)} each)"
+        f"{_percent(capacity.work)} of a replica's time (target {_percent(capacity.utilization(replicas))} each)"
     )
     return Term("work", replicas, words)
 
@@ -161,9 +161,26 @@ def _flow(config: ScalingConfig, fleet: Fleet, *, waiting: float, arrivals: floa
         rate = max(known((now, fleet.service_rate)), default=None)
     if rate is None or arrivals is None:
         return min(UNRATED_STEP * len(fleet.serving), ceil(waiting / config.targets.waiting - _EPSILON))
-    excess = waiting - config.targets.waiting * len(fleet.serving)
-    drain = min(excess / config.targets.drain_seconds, DRAIN_SHARE * arrivals)
+    drain = (
+        0.0
+        if fleet.capacity and _is_seen_to(config, fleet, waiting)
+        else _drain(config, fleet, waiting=waiting, arrivals=arrivals)
+    )
     return ceil((arrivals + drain) / rate - _EPSILON)
+
+
+def _drain(config: ScalingConfig, fleet: Fleet, *, waiting: float, arrivals: float) -> float:
+    """Requests per second by which a queue has to shrink, to be gone in time."""
+    excess = waiting - config.targets.waiting * len(fleet.serving)
+    return min(excess / config.targets.drain_seconds, DRAIN_SHARE * arrivals)
+
+
+def _is_seen_to(config: ScalingConfig, fleet: Fleet, waiting: float) -> bool:
+    """Whether a queue needs no more than what keeps up with the arrivals: replicas start, or it shrinks fast enough."""
+    if fleet.current > len(fleet.serving):
+        return True
+    growth = total(replica.signals.queue_growth for replica in fleet.serving)
+    return growth is not None and waiting + growth * config.targets.drain_seconds <= 0
 
 
 def _percent(ratio: float) -> str:

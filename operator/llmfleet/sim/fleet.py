@@ -151,7 +151,7 @@ class _Fleet:
             self.active -= len(finished)
             self.accounts.finished(finished, self.spec.api_server.latency_seconds)
             if pod.terminating and not pod.in_flight:
-                self._remove(now, pod)
+                self._leave(now, pod)
 
     def _lose(self, requests: int) -> None:
         """Requests that fail: their columns stay as they are."""
@@ -225,20 +225,29 @@ class _Fleet:
 
     def _delete(self, now: float, pod: Pod) -> None:
         pod.terminating = True
+        pod.withdrawn_at = now + self.spec.withdrawal_seconds
         if pod in self.ready:
             self.ready.remove(pod)
-        if pod.in_flight:
-            self._at(now + self.spec.drain_seconds, self._cut_off, pod)
-        else:
+        if pod.ready_at is None:
             self._remove(now, pod)
+        elif pod.in_flight:
+            self._at(pod.withdrawn_at + self.spec.drain_seconds, self._cut_off, pod)
+        else:
+            self._leave(now, pod)
+
+    def _leave(self, now: float, pod: Pod) -> None:
+        """A pod that goes has nothing left to do."""
+        self._at(max(now, pod.withdrawn_at) + self.spec.exit_seconds, self._remove, pod)
 
     def _cut_off(self, now: float, pod: Pod) -> None:
         """The drain is over: what is left fails."""
-        if not pod.gone:
+        if not pod.gone and pod.in_flight:
             self._lose_all(now, pod)
             self._remove(now, pod)
 
     def _remove(self, now: float, pod: Pod) -> None:
+        if pod.gone:
+            return
         pod.gone = True
         self.pods.remove(pod)
         self._note(now)

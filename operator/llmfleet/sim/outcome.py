@@ -4,10 +4,11 @@ Last station of the simulator: trace -> fleet -> outcome.
 """
 
 from array import array
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import isnan
+from math import isfinite, isnan
 from typing import Any
 
 REVERSAL_SECONDS = 600.0
@@ -146,14 +147,17 @@ class Outcome:
         ]
 
     def to_json(self, slo: Slo, *, series: bool = True) -> dict[str, Any]:
-        """The run in camelCase; without the requests themselves, and without its series if they are not wanted."""
+        """The run in camelCase; without the requests themselves, and without its series if they are not wanted.
+
+        A time is null where it is for ever.
+        """
         document: dict[str, Any] = {
             "requests": len(self.arrived),
             "failed": self.failed,
             "sloAttainment": round(self.attainment(slo), 6),
-            "ttftSeconds": {name: self.ttft_quantile(share) for name, share in QUANTILES.items()},
-            "itlSeconds": {name: self.itl_quantile(share) for name, share in QUANTILES.items()},
-            "worstTtftP99Seconds": self.worst_ttft_p99(),
+            "ttftSeconds": {name: _finite(self.ttft_quantile(share)) for name, share in QUANTILES.items()},
+            "itlSeconds": {name: _finite(self.itl_quantile(share)) for name, share in QUANTILES.items()},
+            "worstTtftP99Seconds": _finite(self.worst_ttft_p99()),
             "gpuHours": round(self.gpu_hours, 3),
             "scalingActions": self.actions,
             "reversals": self.reversals,
@@ -167,6 +171,33 @@ class Outcome:
             document["replicas"] = [[c.at, c.replicas, c.ready, c.pods] for c in self.changes]
             document["samples"] = [[s.at, s.kv_mean, s.kv_max, s.running, s.waiting] for s in self.samples]
         return document
+
+    def replicas_over_time(self) -> list[tuple[float, int]]:
+        """How many seconds of the trace which spec.replicas stood, by number."""
+        held: defaultdict[int, float] = defaultdict(float)
+        ends = [*(change.at for change in self.changes[1:]), self.span]
+        for change, end in zip(self.changes, ends, strict=True):
+            held[change.replicas] += max(0.0, min(end, self.span) - change.at)
+        return [(seconds, replicas) for replicas, seconds in sorted(held.items())]
+
+    def replicas_quantile(self, share: float) -> int:
+        """The replicas that were enough for that share of the time."""
+        left = share * self.span
+        over_time = self.replicas_over_time()
+        for seconds, replicas in over_time:
+            left -= seconds
+            if left <= 1e-9 * self.span:
+                return replicas
+        return over_time[-1][1]
+
+    @property
+    def replicas_mean(self) -> float:
+        """Mean of spec.replicas over the trace."""
+        return sum(seconds * replicas for seconds, replicas in self.replicas_over_time()) / self.span
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None
 
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}

@@ -74,6 +74,7 @@ class Pod:
         "started_at",
         "starts",
         "terminating",
+        "withdrawn_at",
     )
 
     def __init__(self, name: str, now: float, *, limits: Limits, step_time: StepTime, phase: float) -> None:
@@ -83,6 +84,8 @@ class Pod:
         self.starts = 1
         self.ready_at: float | None = None
         self.terminating = False
+        self.withdrawn_at = inf
+        """From when on no proxy sends it anything, once it goes."""
         self.gone = False
         self.replica = Replica(limits=limits, step_time=step_time)
         self.served: dict[str, Sequence] = {}

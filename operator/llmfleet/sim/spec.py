@@ -81,6 +81,10 @@ class FleetSpec:
     not ready always go first."""
     drain_seconds: float = 120.0
     """A pod that goes finishes its requests within this time; what is left fails."""
+    withdrawal_seconds: float = 10.0
+    """How long a ready pod that goes waits at least, so that every proxy has dropped it: our preStop hook."""
+    exit_seconds: float = 5.0
+    """From its last answer until its GPUs are free."""
     hold_seconds: float = 300.0
     """How long the gateway holds a request while no replica is ready; then it fails."""
     wake_seconds: float | None = 1.0

@@ -11,6 +11,7 @@ from llmfleet.controller.errors import ConflictError, GoneError
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.reconcile import Reconciler
 from llmfleet.controller.scaling_bridge import CachedDirectory, ClusterActuator, Reporter
+from llmfleet.engine.speed import UNKNOWN
 from llmfleet.manifests.hashing import inputs_hash
 from llmfleet.scaling.ports import Conflict, EngineFacts, Hardware, ObjectRef, PodRef, WatchedObject
 from llmfleet.scaling.report import Report
@@ -92,6 +93,22 @@ def test_what_a_replica_takes(
     reconciler.settings = settings
     (found,) = directory(cache, reconciler)
     assert found.hardware == hardware
+
+
+def test_how_fast_a_replica_should_be(cache: Cache, reconciler: Reconciler) -> None:
+    """From the profile's data sheet and the model's size; of a GPU whose bandwidth is not stated nothing is known."""
+    gpu = {"name": "x", "memoryGiB": 140.4, "computeCapability": "9.0"}
+    cache.objects.put(llm_body(model={"source": "meta-llama/Llama-3.1-8B"}, gpu={"profile": "x"}, **SCALED))
+    reconciler.settings = Settings.parse({"gpuProfiles": [gpu | {"bandwidthGBs": 4800, "tflops": 989}]})
+    (found,) = directory(cache, reconciler)
+    assert found.config is not None
+    assert found.config.start.speed.floor == pytest.approx(0.0049, rel=0.2)
+    assert (found.config.start.batch_tokens, found.config.start.sequences) == (8192, 1024)
+    cache.objects.put(llm_body(uid="2", model={"source": "meta-llama/Llama-3.1-8B"}, gpu={"profile": "x"}, **SCALED))
+    reconciler.settings = Settings.parse({"gpuProfiles": [gpu]})
+    (found,) = directory(cache, reconciler)
+    assert found.config is not None
+    assert (found.config.start.speed, found.config.start.batch_tokens) == (UNKNOWN, 8192)
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,14 @@ USED: dict[str, Any] = {
     "tolerations": [{"key": "a"}],
     "resources": {"requests": {"cpu": "1"}},
 }
-UNUSED: dict[str, Any] = {"memoryGiB": 40, "computeCapability": "8.0", "gpusPerNode": 4, "pricePerHour": 9}
+UNUSED: dict[str, Any] = {
+    "memoryGiB": 40,
+    "computeCapability": "8.0",
+    "bandwidthGBs": 300,
+    "tflops": 121,
+    "gpusPerNode": 4,
+    "pricePerHour": 9,
+}
 
 
 def with_profile(**fields: Any) -> Settings:

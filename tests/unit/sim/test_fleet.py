@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import isnan
 
 import pytest
@@ -23,6 +24,8 @@ SPEC = FleetSpec(
     startup=Startup(60.0, 0.0),
     max_replicas=4,
     drain_seconds=30.0,
+    withdrawal_seconds=0.0,
+    exit_seconds=0.0,
     hold_seconds=90.0,
     api_server=NO_API_SERVER,
 )
@@ -130,6 +133,21 @@ def test_a_drain_ends_after_its_time(output: int, failed: int) -> None:
     assert outcome.failed == failed
     gone = next(change.at for change in outcome.changes if change.pods == 1)
     assert gone == pytest.approx(20.0, abs=0.1) if not failed else 32 < gone < 40
+
+
+def test_a_pod_that_goes_is_paid_until_its_process_has_ended() -> None:
+    """Idle, it waits 10 s for the proxies and needs 5 to end; with an answer of 20 s, 5 after that."""
+    spec = replace(SPEC, initial=2, withdrawal_seconds=10.0, exit_seconds=5.0)
+
+    def gone(output: int) -> float:
+        trace = Trace.of([(30.0, 4, output), (30.0, 4, output)], span=100.0)
+        plan = Plan(lambda now: 1 if now >= 31 else 2, period=1.0)
+        changes = simulate(spec, trace, plan).changes
+        (left,) = [after.at for before, after in pairwise(changes) if after.pods < before.pods]
+        return left - next(change.at for change in changes if change.replicas == 1)
+
+    assert gone(1) == pytest.approx(15.0)
+    assert gone(20) == pytest.approx(20 - 1 + 5, abs=1.1)
 
 
 def test_a_pod_that_starts_goes_first_and_at_once() -> None:

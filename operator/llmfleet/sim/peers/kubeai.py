@@ -19,8 +19,7 @@ from llmfleet.sim.rule import View
 INTERVAL, WINDOW, DOWN_DELAY = 10.0, 600.0, 30.0
 """Seconds."""
 TARGET_REQUESTS = 100.0
-CATALOG_TARGET_REQUESTS = 32.0
-"""What most of the GPU models of its chart of models set."""
+"""Its chart of models sets 32 for most that run on GPUs."""
 
 
 class KubeAi:

@@ -1,6 +1,7 @@
 """Means over the last so many seconds, as systems keep them that sample once a tick."""
 
 from collections import deque
+from statistics import fmean
 
 
 class Window:
@@ -9,22 +10,18 @@ class Window:
     def __init__(self, seconds: float) -> None:
         """Empty."""
         self._seconds = seconds
-        self._samples: deque[tuple[float, float]] = deque()
-        self._sum = 0.0
+        self._times: deque[float] = deque()
+        self._values: deque[float] = deque()
 
     def add(self, now: float, value: float) -> None:
         """Take a sample."""
-        while self._samples and self._samples[0][0] <= now - self._seconds:
-            self._sum -= self._samples.popleft()[1]
-        self._samples.append((now, value))
-        self._sum = self._sum + value if len(self._samples) > 1 else value
+        while self._times and self._times[0] <= now - self._seconds:
+            self._times.popleft()
+            self._values.popleft()
+        self._times.append(now)
+        self._values.append(value)
 
     @property
     def mean(self) -> float:
-        """The mean of what is in it."""
-        return self._sum / len(self._samples)
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._samples.clear()
-        self._sum = 0.0
+        """The mean of what is in it, summed anew: a sum that is carried along never comes back to 0."""
+        return fmean(self._values)

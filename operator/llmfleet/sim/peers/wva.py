@@ -9,6 +9,7 @@ directions; KServe's, which has no `behavior`, is what is taken here, in WVA's f
 choice among GPU types has no say.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass
 
@@ -53,7 +54,7 @@ class Peaks:
         return loads
 
 
-class Wva:
+class Wva(ABC):
     """The loop and the HPA behind it; a generation says what it wants."""
 
     period, scrape, delay = SYNC, SCRAPE, 0.0
@@ -77,5 +78,6 @@ class Wva:
         self._published = self._desired  # scraped before the HPA looks again
         return replicas
 
+    @abstractmethod
     def _wanted(self, view: View, loads: list[Load]) -> int:
-        raise NotImplementedError
+        """The number that is published from now on."""

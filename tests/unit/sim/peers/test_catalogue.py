@@ -50,3 +50,10 @@ def test_what_is_shipped_is_one_of_the_values_that_tuning_tries() -> None:
 def test_impossible_bounds_are_refused() -> None:
     with pytest.raises(ValueError, match="0 <= minReplicas <= maxReplicas"):
         Bounds(3, 2)
+
+
+def test_static_fleets_hold_their_number() -> None:
+    """As shipped the peak is maxReplicas; what the mean is comes from the trace."""
+    assert PEERS["static-peak"].rule(BOUNDS).decide(seen(alike(3, kv=1.0))) == 12
+    assert PEERS["static-mean"].rule(BOUNDS, 4.6).decide(seen(alike(3, kv=0.0))) == 5
+    assert PEERS["static-mean"].rule(BOUNDS, 99).decide(seen()) == 12

@@ -1,0 +1,124 @@
+"""What one run of one autoscaler on one trace gave, and where it is kept until its inputs change."""
+
+import ast
+import functools
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.cluster.paths import REPOSITORY, cache_folder
+
+PACKAGE = REPOSITORY / "operator" / "llmfleet"
+HERE = Path(__file__).parent
+FLEET = (
+    *(PACKAGE / "sim" / name for name in ("replica.py", "sequence.py", "steptime.py", "capacity.py", "profiles.py")),
+    *(PACKAGE / "sim" / name for name in ("fleet.py", "spec.py", "pod.py", "lockstep.py", "accounts.py", "outcome.py")),
+    *(
+        PACKAGE / "sim" / name
+        for name in ("trace.py", "trace_made.py", "trace_statistics.py", "trace_files.py", "rule.py", "optimum.py")
+    ),
+    *(HERE / name for name in ("cases.py", "traces.py", "jobs.py", "data")),
+)
+"""What every result depends on."""
+PEERS = (PACKAGE / "sim" / "peers",)
+OURS = (
+    PACKAGE / "sim" / "ours.py",
+    PACKAGE / "scaling",
+    PACKAGE / "api" / "objectives.py",
+    PACKAGE / "engine" / "speed.py",
+    HERE / "rules.py",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One run. A figure of several seeds is the mean, with the lowest and the highest."""
+
+    rule: str
+    knob: float | None
+    case: str
+    seed: int
+    requests: int
+    in_slo: float
+    """Share of the requests, 0 to 1; one that failed or never ended is not in."""
+    gpu_hours: float
+    optimum_gpu_hours: float
+    reactive_gpu_hours: float
+    """Of the reactive bound: the demand is known at once, replicas come a scrape and a start-up later."""
+    ttft_p50: float
+    ttft_p99: float
+    worst_ttft_p99: float
+    """Seconds, of the hour that was worst."""
+    itl_p99: float
+    """Seconds, of the requests' means."""
+    actions: int
+    reversals: int
+    """Changes of direction within ten minutes."""
+    peak: int
+    """The most replicas at once."""
+    failed: int
+    needed: int
+    """Replicas that the highest minute needs."""
+    mean_needed: float
+    wall: float
+    """Seconds that the run took here."""
+
+    @property
+    def cost(self) -> float:
+        """GPU-hours as a multiple of the offline optimum."""
+        return self.gpu_hours / self.optimum_gpu_hours
+
+
+def fingerprint(paths: Iterable[Path], *words: object) -> str:
+    """A digest of files, of folders' files, and of words."""
+    digest = hashlib.sha256(repr(words).encode())
+    for path in paths:
+        files = (
+            sorted(found for found in path.rglob("*") if found.suffix not in {".pyc", ".md"})
+            if path.is_dir()
+            else [path]
+        )
+        for file in files:
+            if file.is_file():
+                digest.update(str(file.relative_to(REPOSITORY)).encode())
+                digest.update(_meaning(file))
+    return digest.hexdigest()[:20]
+
+
+@functools.cache
+def _meaning(file: Path) -> bytes:
+    """A file's content; of Python what it does, without comments, docstrings and layout."""
+    if file.suffix != ".py":
+        return file.read_bytes()
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [part for part in node.body if not _is_words(part)]
+    return ast.dump(tree).encode()
+
+
+def _is_words(part: ast.stmt) -> bool:
+    return isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str)
+
+
+class Shelf:
+    """Results on disk, so that a run that was broken off goes on where it was."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """The folder that survives from run to run unless another is named."""
+        self._folder = folder or cache_folder() / "bench"
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def get(self, key: str) -> Result | None:
+        """What was kept under a key."""
+        path = self._folder / f"{key}.json"
+        return Result(**json.loads(path.read_text())) if path.exists() else None
+
+    def put(self, key: str, result: Result) -> None:
+        """Keep a result; a half-written one is never seen."""
+        path = self._folder / f"{key}.json"
+        half = path.with_suffix(".tmp")
+        half.write_text(json.dumps(asdict(result)))
+        half.replace(path)
