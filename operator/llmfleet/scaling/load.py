@@ -76,6 +76,8 @@ class Demand:
 
     arrivals: float
     """Requests per second."""
+    scatter: float = 0.0
+    """Standard error of that rate, as a share of it, if arrivals are independent."""
     prompt: float
     """Prompt tokens of a request that have to be computed: those in the prefix cache have not."""
     output: float
@@ -124,8 +126,10 @@ class Load:
         flows = self.flows[:-1] if self.rising else self.flows
         seconds = sum(flow.seconds for flow in flows)
         prompt, output = lengths.prompt / lengths.admitted, lengths.generated / lengths.ended
+        arrivals = _mean(flows)
         return Demand(
-            arrivals=_mean(flows),
+            arrivals=arrivals,
+            scatter=1 / sqrt(max(1.0, arrivals * seconds)),
             prompt=lengths.computed / lengths.admitted,
             output=max(1.0, output),
             context=max(lengths.held / lengths.running, prompt + output / 2),

@@ -178,7 +178,8 @@ class _Fleet:
     def _create(self, now: float) -> Pod:
         self.made += 1
         spec = self.spec
-        phase = self.random.uniform(0, self.rule.scrape)
+        lag: float | None = getattr(self.rule, "lag", None)
+        phase = self.random.uniform(0, self.rule.scrape) if lag is None else self.first_decision - lag
         pod = Pod(f"pod-{self.made}", now, limits=spec.limits, step_time=spec.step_time, phase=phase)
         self.pods.append(pod)
         return pod
