@@ -115,6 +115,8 @@ PROFILE = {
     "resourceName": "nvidia.com/gpu",
     "memoryGiB": 22.03,
     "computeCapability": "8.9",
+    "bandwidthGBs": 300,
+    "tflops": 121,
     "gpusPerNode": 64,
     "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "512Mi"}},
 }
@@ -145,11 +147,12 @@ class Eyes:
         self._thread.join()
 
 
-def run(team: Tenant, number: int, factor: float) -> Step:
-    """One object, one step."""
+def run(team: Tenant, number: int, *, factor: float, then: int | None) -> Step:
+    """One step of an object that was applied before; `then` is the one to apply now, which starts meanwhile."""
     name, before = f"run-{number}", random.Random(number).uniform(*BEFORE_SECONDS)
-    team.apply(name, engine())
     team.until_settled(name, replicas=1)
+    if then is not None:
+        team.apply(f"run-{then}", engine())
     plan = arrivals(factor, before=before, seed=number, name=name)
     client = Client(team, f"load-{number}", urls=team.urls(name), requests=plan)
     client.until_started()
