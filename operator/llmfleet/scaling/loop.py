@@ -116,7 +116,7 @@ class ScalingLoop:
         if self._objects.get(watched.ref) is memory and self.is_leader():
             looks = self._round()
             self._look_at(tasks, watched, looks)
-            await looks.end()
+            await looks.answered()
             self._try_to_decide(tasks, watched)
 
     def _turns(self, period: float) -> AsyncIterator[WatchedObject]:
