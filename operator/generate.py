@@ -3,12 +3,13 @@
 `make generate` runs this file; a test says when a copy is stale.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Metric
 
+from llmfleet.activator.metrics import ActivatorMetrics
 from llmfleet.api import crd
 from llmfleet.api.conditions import ADVICE, SENTENCES
 from llmfleet.controller import fleet_metrics, metrics
@@ -27,8 +28,13 @@ def readme(current: str) -> str:
     for name, (head, sentences) in TABLES.items():
         rows = "".join(f"| {reason.value} | {sentence} |\n" for reason, sentence in sentences.items())
         current = _between(current, name, f"| reason | {head} |\n|---|---|\n{rows}")
-    rows = "".join(f"| {_signature(name, labels)} | {kind} | {text} |\n" for name, kind, labels, text in series())
-    return _between(current, "metrics", f"| metric | type | meaning |\n|---|---|---|\n{rows}")
+    current = _between(current, "metrics", _series_table(series()))
+    return _between(current, "activator metrics", _series_table(activator_series()))
+
+
+def _series_table(found: list[tuple[str, str, tuple[str, ...], str]]) -> str:
+    rows = "".join(f"| {_signature(name, labels)} | {kind} | {text} |\n" for name, kind, labels, text in found)
+    return f"| metric | type | meaning |\n|---|---|---|\n{rows}"
 
 
 def series() -> list[tuple[str, str, tuple[str, ...], str]]:
@@ -36,6 +42,16 @@ def series() -> list[tuple[str, str, tuple[str, ...], str]]:
     declared = [*metrics.OWN, *ScalingMetrics(CollectorRegistry()).all]
     families = [(one.describe()[0], one._labelnames) for one in declared]  # noqa: SLF001 - public nowhere
     families += [(one.family(), ("namespace", "name", *one.labels)) for one in fleet_metrics.SERIES]
+    return _described(families)
+
+
+def activator_series() -> list[tuple[str, str, tuple[str, ...], str]]:
+    """The same of an activator's page."""
+    declared = ActivatorMetrics(CollectorRegistry()).all
+    return _described([(one.describe()[0], one._labelnames) for one in declared])  # noqa: SLF001 - public nowhere
+
+
+def _described(families: list[tuple[Metric, Sequence[str]]]) -> list[tuple[str, str, tuple[str, ...], str]]:
     return [
         (one.name + ("_total" if one.type == "counter" else ""), one.type, tuple(labels), one.documentation)
         for one, labels in families

@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"llmfleet {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(commands)
+    _add_activate(commands)
     _add_render(commands)
     plan.add(commands)
     simulate.add(commands)
@@ -75,7 +76,38 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         default=LogFormat.TEXT,
         help="default: %(default)s",
     )
+    run.add_argument(
+        "--activator",
+        default="",
+        metavar="NAME",
+        help="of the activators' Service and ConfigMap, in the namespace of the Lease; without it the last replica of "
+        "an object with spec.scaling.minReplicas 0 stays",
+    )
     run.set_defaults(do=_run)
+
+
+def _add_activate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    activate = commands.add_parser(
+        "activate",
+        help="run an activator",
+        description="Holds requests for LLMDeployments at zero until a replica is ready, and streams them through. "
+        "Any number may run; the operator has the objects woken.",
+    )
+    activate.add_argument("--settings", type=Path, required=True, metavar="FILE", help="the administrator's settings")
+    activate.add_argument("--name", required=True, help="of the ConfigMap with the ports, which the operator writes")
+    activate.add_argument(
+        "--home-namespace", default=_pod_namespace(), metavar="NS", help="of that ConfigMap (default: the pod's own)"
+    )
+    activate.add_argument(
+        "--namespace", action="append", default=[], metavar="NS", help="serve this namespace only; may be repeated"
+    )
+    activate.add_argument("--port", type=int, default=8080, help="of its own pages (default: %(default)s)")
+    activate.add_argument("--host", help="address at which it listens for objects (default: all)")
+    activate.add_argument(
+        "--drain-seconds", type=float, default=120.0, help="for requests when it ends (default: %(default)s)"
+    )
+    activate.add_argument("--log-format", type=LogFormat, choices=list(LogFormat), default=LogFormat.TEXT)
+    activate.set_defaults(do=_activate)
 
 
 def _add_render(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -98,9 +130,30 @@ def _run(arguments: argparse.Namespace) -> int:
     settings = load(arguments.settings).at_home(arguments.lease_namespace)
     configure(arguments.log_format)
     options = app.Options(
-        namespaces=arguments.namespace, lease_namespace=arguments.lease_namespace, port=arguments.port
+        namespaces=arguments.namespace,
+        lease_namespace=arguments.lease_namespace,
+        port=arguments.port,
+        activator=arguments.activator,
     )
     return asyncio.run(app.run(settings, options))
+
+
+def _activate(arguments: argparse.Namespace) -> int:
+    import asyncio  # noqa: PLC0415 - see LAZY
+
+    from llmfleet.activator import app  # noqa: PLC0415 - see LAZY
+
+    settings = load(arguments.settings)
+    configure(arguments.log_format)
+    options = app.Options(
+        namespaces=arguments.namespace,
+        home_namespace=arguments.home_namespace,
+        name=arguments.name,
+        port=arguments.port,
+        drain_seconds=arguments.drain_seconds,
+        host=arguments.host,
+    )
+    return asyncio.run(app.run(settings.activator, options))
 
 
 def _crd(_: argparse.Namespace) -> int:

@@ -45,6 +45,16 @@ def manifests(values: dict[str, Any]) -> list[Manifest]:
 
 
 def one(values: dict[str, Any], kind: str) -> Manifest:
-    """The only object of a kind."""
-    (found,) = (manifest for manifest in manifests(values) if manifest["kind"] == kind)
+    """The only object of a kind, beside those of the activators."""
+    (found,) = (manifest for manifest in manifests(values) if manifest["kind"] == kind and not is_activators(manifest))
     return found
+
+
+def is_activators(manifest: Manifest) -> bool:
+    """Whether an object belongs to the activators, not to the operator."""
+    return bool(manifest["metadata"].get("labels", {}).get("app.kubernetes.io/component") == "activator")
+
+
+def activators(values: dict[str, Any], kind: str) -> list[Manifest]:
+    """The activators' objects of a kind."""
+    return [manifest for manifest in manifests(values) if manifest["kind"] == kind and is_activators(manifest)]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart.chart import CHART, HelmError, Manifest, manifests, rendered
+from tests.chart.chart import CHART, HelmError, Manifest, activators, is_activators, manifests, rendered
 from tests.chart.observability import ALERTS, alerts
 from tests.chart.test_rendering import values
 
@@ -14,7 +14,9 @@ KINDS = {"PodMonitor", "ServiceMonitor", "PrometheusRule"}
 
 
 def made(chart_values: dict[str, Any], kind: str, *, name: str = "") -> list[Manifest]:
-    return [one for one in manifests(chart_values) if one["kind"] == kind and name in one["metadata"]["name"]]
+    """Objects of a kind, but for the activators'."""
+    found = [one for one in manifests(chart_values) if one["kind"] == kind and not is_activators(one)]
+    return [one for one in found if name in one["metadata"]["name"]]
 
 
 def with_monitoring(**changes: Any) -> dict[str, Any]:
@@ -25,7 +27,10 @@ def test_nothing_of_it_is_there_unless_asked_for() -> None:
     """An install on a cluster without the Prometheus operator must not fail, and `helm template` not depend on one."""
     found = manifests({})
     assert {one["kind"] for one in found} & KINDS == set()
-    assert [one["metadata"]["name"] for one in found if one["kind"] == "ConfigMap"] == ["llmfleet-settings"]
+    assert {one["metadata"]["name"] for one in found if one["kind"] == "ConfigMap"} == {
+        "llmfleet-settings",
+        "llmfleet-activator",
+    }
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -58,6 +63,12 @@ def test_the_operators_series_keep_the_namespace_of_their_object() -> None:
     assert endpoint["honorLabels"] is True
     assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+
+
+def test_the_activators_are_scraped_too() -> None:
+    (monitor,), (service,) = activators(WATCHING, "ServiceMonitor"), activators(WATCHING, "Service")
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
 
 
 def test_the_rules_are_the_file_but_for_what_was_asked_for() -> None:

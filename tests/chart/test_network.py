@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import PORT
 from llmfleet.manifests import names
-from tests.chart.chart import Manifest, manifests, one
+from tests.chart.chart import Manifest, activators, manifests, one
 from tests.chart.test_rendering import CASES, values
 
 Rule = dict[str, Any]
@@ -72,3 +73,27 @@ def test_names_are_asked_over_both_protocols() -> None:
 def test_it_can_be_left_out() -> None:
     found: list[Manifest] = manifests({"networkPolicy": {"enabled": False}})
     assert not any(m["kind"] == "NetworkPolicy" and m["metadata"]["name"] == "llmfleet" for m in found)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_activators_are_reached_at_their_objects_ports_by_anybody(case: str) -> None:
+    """And at their own pages by the operator and by who may see metrics; they reach engines, and no other pods."""
+    (found,) = (m["spec"] for m in activators(values(case), "NetworkPolicy"))
+    (deployment,) = activators(values(case), "Deployment")
+    assert found["podSelector"] == deployment["spec"]["selector"]
+    assert found["policyTypes"] == ["Ingress", "Egress"]
+    objects, pages = found["ingress"]
+    ports = Settings.parse({}).activator
+    last = ports.first_port + ports.ports - 1
+    assert objects == {"ports": [{"protocol": "TCP", "port": ports.first_port, "endPort": last}]}
+    operators = {"podSelector": one(values(case), "Deployment")["spec"]["selector"]}
+    assert operators in pages["from"]
+    assert [port["port"] for port in pages["ports"]] == ["http"]
+    (engines,) = rules_to(found, PORT)
+    assert engines["to"] == rules_to(policy(values(case)), PORT)[0]["to"]
+
+
+def test_the_operator_reaches_the_activators_pages() -> None:
+    (rule,) = rules_to(policy({}), 8080)
+    assert [peer["podSelector"] for peer in rule["to"]] == [activators({}, "Deployment")[0]["spec"]["selector"]]
+    assert rules_to(policy({"activator": {"enabled": False}}), 8080) == []

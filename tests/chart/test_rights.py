@@ -8,7 +8,7 @@ import pytest
 
 from llmfleet.controller import leader, resources
 from llmfleet.controller.plan import OPTIONAL
-from tests.chart.chart import CHART, Manifest, manifests
+from tests.chart.chart import CHART, Manifest, activators, is_activators, manifests, one
 from tests.chart.test_rendering import CASES, values
 
 CHILD = {"get", "list", "watch", "create", "patch"}
@@ -21,6 +21,7 @@ RIGHTS = {
     ("policy", "poddisruptionbudgets"): CHILD,
     ("autoscaling", "horizontalpodautoscalers"): CHILD | {"delete"},
     ("networking.k8s.io", "networkpolicies"): CHILD | {"delete"},
+    ("discovery.k8s.io", "endpointslices"): CHILD | {"delete"},
     ("", "services"): CHILD,
     ("", "persistentvolumeclaims"): CHILD,
     ("", "pods"): {"list", "watch", "patch", "delete"},
@@ -56,6 +57,7 @@ DELETED = (
     {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"]},
     {"apiGroups": ["keda.sh"], "resources": ["scaledobjects"]},
     {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"]},
+    {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"]},
 )
 """What the operator may delete: pods whose engine hangs, and optional children that are no longer wanted."""
 
@@ -74,9 +76,20 @@ def dangers(rule: Rule) -> Iterator[str]:
 
 
 def roles(case: str) -> list[Manifest]:
-    """The operator's; those of users are in test_user_roles.py."""
+    """The operator's and the activators'; those of users are in test_user_roles.py."""
     found = [manifest for manifest in manifests(values(case)) if manifest["kind"] in {"Role", "ClusterRole"}]
     return [role for role in found if not any("/aggregate-to-" in label for label in role["metadata"]["labels"])]
+
+
+def of_the_operator(case: str) -> tuple[list[Manifest], list[Manifest], list[Manifest]]:
+    """Its roles: where LLMDeployments are served, for the election, and to know the activators."""
+    own = [role for role in roles(case) if not is_activators(role)]
+    ends = [role["metadata"]["name"].removeprefix("llmfleet") for role in own]
+    serving, election, others = (
+        [role for role, found in zip(own, ends, strict=True) if found == end] for end in ("", "-leader", "-activators")
+    )
+    assert len(serving) + len(election) + len(others) == len(own)
+    return serving, election, others
 
 
 def allowed(role: Manifest) -> dict[tuple[str, str], set[str]]:
@@ -130,10 +143,7 @@ def test_what_is_dangerous_is_found(rule: Rule, danger: str) -> None:
     ],
 )
 def test_the_rights_are_these_and_no_others(case: str, places: list[tuple[str, str | None]]) -> None:
-    serving, election = (
-        [role for role in roles(case) if role["metadata"]["name"].endswith("-leader") is wanted]
-        for wanted in (False, True)
-    )
+    serving, election, others = of_the_operator(case)
     assert [(role["kind"], role["metadata"].get("namespace")) for role in serving] == places
     wanted = RIGHTS | KEDA_RIGHTS if case == "everything" else RIGHTS
     assert all(allowed(role) == wanted for role in serving)
@@ -147,6 +157,51 @@ def test_the_rights_are_these_and_no_others(case: str, places: list[tuple[str, s
             "verbs": ["get", "update"],
         },
     ]
+    assert [(role["kind"], role["metadata"]["namespace"]) for role in others] == [("Role", "llmfleet")]
+    assert [rule for role in others for rule in role["rules"]] == [
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": ["llmfleet-activator"],
+            "verbs": ["get", "patch"],
+        },
+        {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("case", "places"),
+    [
+        ("defaults", [("ClusterRole", None)]),
+        ("namespaces", [("Role", "team-a"), ("Role", "team-b")]),
+        ("everything", [("Role", "llmfleet")]),
+    ],
+)
+def test_the_activators_only_look(case: str, places: list[tuple[str, str | None]]) -> None:
+    """They take what anybody sends, so they may write nothing and see no Secret."""
+    own = [role for role in roles(case) if is_activators(role)]
+    (ports,) = (role for role in own if role["metadata"]["name"].endswith("-ports"))
+    serving = [role for role in own if role is not ports]
+    assert [(role["kind"], role["metadata"].get("namespace")) for role in serving] == places
+    looks = {"list", "watch"}
+    wanted = {("serving.llmfleet.io", "llmdeployments"): looks, ("", "pods"): looks}
+    assert all(allowed(role) == wanted for role in serving)
+    assert ports["metadata"]["namespace"] == "llmfleet"
+    assert ports["rules"] == [
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": ["llmfleet-activator"],
+            "verbs": ["list", "watch"],
+        }
+    ]
+
+
+def test_without_activators_nothing_of_theirs_is_there() -> None:
+    found = manifests({"activator": {"enabled": False}})
+    assert [m for m in found if "activator" in m["metadata"]["name"]] == []
+    (container,) = one({"activator": {"enabled": False}}, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert not any("--activator" in arg for arg in container["args"])
 
 
 def test_pods_are_not_deleted_where_hangs_are_only_told() -> None:
@@ -163,40 +218,39 @@ def test_what_the_operator_watches_and_applies_is_granted() -> None:
 
     assert all({"list", "watch"} <= of(resource) for resource in (resources.LLMS, *resources.WATCHED_CHILDREN))
     for kind, resource in resources.CHILDREN.items():
-        assert of(resource) == CHILD | ({"delete"} if kind in OPTIONAL else set())
+        assert of(resource) == CHILD | ({"delete"} if kind in OPTIONAL | {resources.SLICES.kind} else set())
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_each_role_is_bound_to_the_operator_alone(case: str) -> None:
-    found = manifests(values(case))
-    (account,) = (m["metadata"] for m in found if m["kind"] == "ServiceAccount")
-    bindings = [m for m in found if m["kind"].endswith("RoleBinding")]
-    bound = [(m["roleRef"]["kind"], m["roleRef"]["name"], m["metadata"].get("namespace")) for m in bindings]
-    assert bound == [
-        (role["kind"], role["metadata"]["name"], role["metadata"].get("namespace")) for role in roles(case)
-    ]
-    subject = {"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}
-    assert all(m["subjects"] == [subject] for m in bindings)
-    (deployment,) = (m for m in found if m["kind"] == "Deployment")
-    assert deployment["spec"]["template"]["spec"]["serviceAccountName"] == account["name"]
+def test_each_role_is_bound_to_its_own_account_alone(case: str) -> None:
+    for theirs in (False, True):
+        found = [m for m in manifests(values(case)) if is_activators(m) is theirs]
+        (account,) = (m["metadata"] for m in found if m["kind"] == "ServiceAccount")
+        bindings = [m for m in found if m["kind"].endswith("RoleBinding")]
+        bound = [(m["roleRef"]["kind"], m["roleRef"]["name"], m["metadata"].get("namespace")) for m in bindings]
+        assert bound == [
+            (role["kind"], role["metadata"]["name"], role["metadata"].get("namespace"))
+            for role in roles(case)
+            if is_activators(role) is theirs
+        ]
+        subject = {"kind": "ServiceAccount", "name": account["name"], "namespace": account["namespace"]}
+        assert all(m["subjects"] == [subject] for m in bindings)
+        (deployment,) = (m for m in found if m["kind"] == "Deployment")
+        assert deployment["spec"]["template"]["spec"]["serviceAccountName"] == account["name"]
 
 
 @pytest.mark.parametrize(
     ("case", "watched"), [("defaults", []), ("namespaces", ["team-a", "team-b"]), ("everything", ["llmfleet"])]
 )
-def test_the_operator_watches_where_it_has_rights(case: str, watched: list[str]) -> None:
-    (deployment,) = (m for m in manifests(values(case)) if m["kind"] == "Deployment")
-    args = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
-    assert [arg.removeprefix("--namespace=") for arg in args if arg.startswith("--namespace=")] == watched
+def test_they_watch_where_they_have_rights(case: str, watched: list[str]) -> None:
+    for deployment in (one(values(case), "Deployment"), *activators(values(case), "Deployment")):
+        args = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+        assert [arg.removeprefix("--namespace=") for arg in args if arg.startswith("--namespace=")] == watched
 
 
 def test_the_comparison_in_the_security_notes_counts_ours_right() -> None:
-    serving, election = (
-        [role for role in roles("defaults") if role["metadata"]["name"].endswith("-leader") is wanted]
-        for wanted in (False, True)
-    )
-    rules, lease = (sum(len(role["rules"]) for role in some) for some in (serving, election))
-    assert (
-        f"| llmfleet | {rules} (with KEDA {rules + 1}) and {lease} for its Lease |"
-        in (CHART.parents[1] / "SECURITY.md").read_text()
-    )
+    rules, lease, others = (sum(len(role["rules"]) for role in some) for some in of_the_operator("defaults"))
+    theirs = sum(len(role["rules"]) for role in roles("defaults") if is_activators(role))
+    own = f"and in its own namespace {lease} for its Lease and {others} for the activators, who have {theirs}"
+    row = f"| llmfleet | {rules} (with KEDA {rules + 1}), {own} |"
+    assert row in (CHART.parents[1] / "SECURITY.md").read_text()

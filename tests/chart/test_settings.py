@@ -28,7 +28,7 @@ def test_the_defaults_pass_unchanged() -> None:
 
 def test_the_file_is_found_where_the_command_line_and_the_readme_say() -> None:
     """`llmfleet render` and `plan` name the command to whoever gives them another file."""
-    (found,) = (m for m in manifests({}) if m["kind"] == "ConfigMap")
+    (found,) = (m for m in manifests({}) if m["kind"] == "ConfigMap" and m["metadata"]["name"].endswith("-settings"))
     (key,) = found["data"]
     name, namespace = found["metadata"]["name"], found["metadata"]["namespace"]
     assert f"configmap {name} --namespace {namespace} " in FROM_THE_CLUSTER

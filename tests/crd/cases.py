@@ -186,6 +186,14 @@ RULES: list[tuple[str, dict[str, Any], str]] = [
         {"spec": {"scaling": {"minReplicas": 3, "maxReplicas": 2}}},
         "minReplicas must not be above maxReplicas",
     ),
+    *(
+        (
+            "minReplicas 0 needs mode Builtin",
+            {"spec": {"scaling": {"mode": mode, "minReplicas": 0, "maxReplicas": 2}}},
+            "set mode to Builtin, or minReplicas to 1",
+        )
+        for mode in ("HPA", "KEDA")
+    ),
     (
         "maxSurge and maxUnavailable",
         {"spec": {"rollout": {"maxSurge": 0, "maxUnavailable": 0}}},
@@ -248,6 +256,7 @@ ACCEPTED: list[dict[str, Any]] = [
     {"spec": {"scaling": {"minReplicas": 2, "maxReplicas": 2}}},
     {"spec": {"scaling": {"maxReplicas": 2, "targets": {"utilizationPercent": 75, "ttftSeconds": 2}}}},
     {"spec": {"scaling": {"maxReplicas": 2, "targets": {"ttftSeconds": 0.5}}}},
+    {"spec": {"scaling": {"minReplicas": 0, "maxReplicas": 1, "idleToZeroSeconds": 60}}},
     {"spec": {"scaling": {"mode": "HPA", "maxReplicas": 2}}},
     {"spec": {"scaling": {"mode": "KEDA", "maxReplicas": 2}}},
     {"spec": {"resources": {"requests": {"cpu": 4, "memory": "1024Mi"}, "limits": {"ephemeral-storage": "0.5Gi"}}}},

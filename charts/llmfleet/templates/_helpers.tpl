@@ -61,3 +61,42 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- toYaml (set (omit .Values.settings "gpuProfiles") "gpuProfiles" $profiles) -}}
 {{- end }}
+
+
+{{/* Name of everything that is the activators'; also the operator's word for their Service and their ports. */}}
+{{- define "llmfleet.activator" -}}
+{{ include "llmfleet.fullname" . }}-activator
+{{- end }}
+
+{{/* What finds the activators' pods. */}}
+{{- define "llmfleet.activatorSelectorLabels" -}}
+app.kubernetes.io/name: llmfleet-activator
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{/* Labels of every object of the activators. */}}
+{{- define "llmfleet.activatorLabels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "llmfleet.activatorSelectorLabels" . }}
+app.kubernetes.io/component: activator
+app.kubernetes.io/part-of: llmfleet
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* The engines' pods where LLMDeployments are served, as a peer of a NetworkPolicy. */}}
+{{- define "llmfleet.engines" -}}
+- podSelector:
+    matchLabels:
+      app.kubernetes.io/managed-by: llmfleet
+      app.kubernetes.io/component: engine
+  {{- if eq .Values.scope "cluster" }}
+  namespaceSelector: {}
+  {{- else }}
+  namespaceSelector:
+    matchExpressions:
+    - key: kubernetes.io/metadata.name
+      operator: In
+      values: {{ (include "llmfleet.namespaces" . | fromJson).names | toJson }}
+  {{- end }}
+{{- end }}

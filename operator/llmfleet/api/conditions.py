@@ -30,6 +30,7 @@ class Reason(StrEnum):
     # Available
     MINIMUM_READY = "MinimumReady"
     NONE_READY = "NoneReady"
+    SCALED_TO_ZERO = "ScaledToZero"
     # Progressing
     COMPLETE = "Complete"
     UNSCHEDULABLE = "Unschedulable"
@@ -91,6 +92,7 @@ class Reason(StrEnum):
     QUOTA_EXCEEDED = "QuotaExceeded"
     INSUFFICIENT_GPU = "InsufficientGPU"
     REPLICAS_OWNED_ELSEWHERE = "ReplicasOwnedElsewhere"
+    NO_ACTIVATOR = "NoActivator"
     AUTOSCALER_PENDING = "AutoscalerPending"
     AUTOSCALER_FAILED = "AutoscalerFailed"
     AUTOSCALER_PAUSED = "AutoscalerPaused"
@@ -109,6 +111,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.SUSPENDED: "spec.suspend is true: there are no pods.",
     Reason.MINIMUM_READY: "At least one replica answers requests.",
     Reason.NONE_READY: "No replica answers requests.",
+    Reason.SCALED_TO_ZERO: "There is no replica, and a request would wake one.",
     Reason.COMPLETE: "No rollout or start is under way.",
     Reason.UNSCHEDULABLE: "A pod waits for a node: no free GPU, or no node that fits.",
     Reason.PULLING_IMAGE: "A pod waits for its image.",
@@ -166,6 +169,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.QUOTA_EXCEEDED: "More replicas are wanted than the namespace's quota allows.",
     Reason.INSUFFICIENT_GPU: "More replicas are wanted than there are free GPUs.",
     Reason.REPLICAS_OWNED_ELSEWHERE: "Somebody else keeps writing spec.replicas: the autoscaler stands back.",
+    Reason.NO_ACTIVATOR: "No activator is there to wake the object, so its last replica stays, or nothing wakes it.",
     Reason.AUTOSCALER_PENDING: "The mode's autoscaler has not looked yet, or that of another mode has to go first.",
     Reason.AUTOSCALER_FAILED: "The mode's autoscaler cannot scale; the message has its words.",
     Reason.AUTOSCALER_PAUSED: "Somebody told the mode's autoscaler to pause.",

@@ -147,6 +147,32 @@ class PrometheusSettings(SettingsModel):
     llmfleet.io/deployment) on each series, `up` too, as the chart's PodMonitor does."""
 
 
+class ActivatorSettings(SettingsModel):
+    """What holds requests for LLMDeployments at zero, and how many."""
+
+    first_port: Annotated[int, Field(ge=1024, le=65535)] = 20000
+    """First of the ports at which activators listen, one for each LLMDeployment with spec.scaling.minReplicas 0."""
+    ports: Annotated[int, Field(ge=1, le=10000)] = 1000
+    """How many there are: as many LLMDeployments may have minReplicas 0."""
+    requests_per_object: Annotated[int, Field(ge=1, le=100000)] = 500
+    """Most requests that one activator holds for one LLMDeployment; what is more is answered 503."""
+    requests: Annotated[int, Field(ge=1, le=100000)] = 2000
+    """The same for all LLMDeployments together."""
+    body_mib: Annotated[float, Field(gt=0, le=1024, alias="bodyMiB")] = 8
+    """Largest body of a request in MiB; a larger one is answered 413."""
+    held_mib: Annotated[float, Field(gt=0, le=65536, alias="heldMiB")] = 128
+    """Bodies in MiB that one activator holds at most, all requests together; what is more is answered 503."""
+    hold_seconds: Annotated[float, Field(gt=0, le=86400)] = 600
+    """How long a request is held, or half as long again as the last start took, if that is longer; then it is answered
+    503."""
+
+    @model_validator(mode="after")
+    def _ports_exist(self) -> Self:
+        if self.first_port + self.ports > 65536:  # noqa: PLR2004 - ports end there
+            raise ValueError("activator: firstPort and ports go beyond 65535")
+        return self
+
+
 class Settings(SettingsModel):
     """The whole file."""
 
@@ -162,6 +188,8 @@ class Settings(SettingsModel):
     """Who may always connect to the engines."""
     hangs: HangSettings = HangSettings()
     """Engines that hang."""
+    activator: ActivatorSettings = ActivatorSettings()
+    """What holds requests for LLMDeployments at zero."""
     prometheus: PrometheusSettings = PrometheusSettings()
     """The Prometheus that scrapes the engines."""
 

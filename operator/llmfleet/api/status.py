@@ -39,6 +39,8 @@ class ScalingSignals(ApiModel):
     """Ready replicas with fresh metrics."""
     kv_cache_usage_percent: Annotated[int, Field(ge=0, le=100)] | None = None
     """Mean KV-cache usage."""
+    utilization_percent: Annotated[int, Field(ge=0, le=100000)] | None = None
+    """Share of the replicas' time that arriving requests take, by the step-time model; above 100: too much."""
     requests_running: Annotated[int, Field(ge=0)] | None = None
     """Requests in execution, all replicas together."""
     requests_waiting: Annotated[int, Field(ge=0)] | None = None

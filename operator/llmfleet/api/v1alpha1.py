@@ -97,6 +97,11 @@ class ScalingSpec(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             Cel("self.minReplicas <= self.maxReplicas", "minReplicas must not be above maxReplicas"),
+            Cel(
+                "self.minReplicas > 0 || self.mode == 'Builtin'",
+                "minReplicas 0 needs mode Builtin: the other autoscalers look at metrics of engines, and at zero there "
+                "are none that could ask for a replica; set mode to Builtin, or minReplicas to 1",
+            ),
         )
     )
 
@@ -104,8 +109,9 @@ class ScalingSpec(ApiModel):
     """Builtin: the operator's own autoscaler, which reads the engines' metrics directly. HPA: a HorizontalPodAutoscaler
     that the operator makes; it needs Prometheus and prometheus-adapter. KEDA: a ScaledObject that the operator makes;
     it needs Prometheus and KEDA."""
-    min_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Fewest replicas."""
+    min_replicas: Annotated[int, Field(ge=0, le=1000)] = 1
+    """Fewest replicas. 0: none while nobody asks; requests then wait in the activator until a replica is ready. Only in
+    mode Builtin."""
     max_replicas: Annotated[int, Field(ge=1, le=1000)]
     """Most replicas."""
     objective: Objective = Objective.BALANCED
@@ -114,6 +120,8 @@ class ScalingSpec(ApiModel):
     """Overrides of the objective's targets."""
     scale_down_delay_seconds: Annotated[int, Field(ge=0, le=86400)] = 300
     """How long fewer replicas must have been enough before one is taken away."""
+    idle_to_zero_seconds: Annotated[int, Field(ge=1, le=604800)] = 600
+    """With minReplicas 0: how long the last replica must have been without any request before it is taken away."""
 
 
 class RolloutSpec(ApiModel):
@@ -220,6 +228,15 @@ class LLMDeployment(ApiModel):
         """Who moves the replicas; None where nobody does but those who write them."""
         scaling = self.spec.scaling
         return None if scaling is None or self.spec.suspend else scaling.mode
+
+    @property
+    def may_sleep(self) -> bool:
+        """Whether there may be no replica while nobody asks."""
+        return (
+            self.scaled_by is ScalingMode.BUILTIN
+            and self.spec.scaling is not None
+            and self.spec.scaling.min_replicas == 0
+        )
 
     @property
     def wanted_replicas(self) -> int:

@@ -13,6 +13,7 @@ from llmfleet.controller.observed import DeploymentView, ObjectView, Observed, v
 from llmfleet.controller.pods import PodView, is_replica, view_pod
 from llmfleet.controller.queue import Key
 from llmfleet.controller.resources import SCALED_OBJECTS
+from llmfleet.controller.standing import Guards, SliceView, view_slice
 from llmfleet.manifests.names import DEPLOYMENT_LABEL, keda_hpa
 
 Body = Mapping[str, Any]
@@ -106,6 +107,11 @@ def _label_key(body: Body) -> Key:
     return body["metadata"]["namespace"], (body["metadata"].get("labels") or {}).get(DEPLOYMENT_LABEL, "")
 
 
+def no_guards(_: ObjectView) -> Guards | None:
+    """There are no activators."""
+    return Guards(None, ())
+
+
 def _newest(views: Iterable[AutoscalerView], name: str) -> AutoscalerView | None:
     """The one of that name; that which KEDA makes carries our label too."""
     return max((view for view in views if view.name == name), key=lambda view: view.version, default=None)
@@ -125,6 +131,9 @@ class Cache:
         self.unserved: dict[tuple[str, str], str] = {}
         """Plural of a resource and namespace (empty: all) -> why nothing of it can be had."""
         self.policies: Shelf[ChildView] = Shelf(view_child, _own_key)
+        self.slices: Shelf[SliceView] = Shelf(view_slice, _label_key)
+        self.guards_of: Callable[[ObjectView], Guards | None] = no_guards
+        """Who stands in for an object at zero; the activators' board, where there are any."""
         self.pods: Shelf[PodView] = Shelf(view_pod, _label_key)
 
     def shelf(self, plural: str) -> Shelf[Any]:
@@ -138,6 +147,7 @@ class Cache:
             "horizontalpodautoscalers": self.hpas,
             "scaledobjects": self.scaled_objects,
             "networkpolicies": self.policies,
+            "endpointslices": self.slices,
             "pods": self.pods,
         }
         return shelves[plural]
@@ -162,5 +172,7 @@ class Cache:
             keda_hpa=_newest(self.hpas.all(key), keda_hpa(key[1])),
             keda_missing=self.why_unserved(SCALED_OBJECTS.plural, key[0]),
             policy=self.policies.newest(key),
+            slice=self.slices.newest(key),
+            guards=self.guards_of(target),
             pods=tuple(pod for pod in self.pods.all(key) if is_replica(pod, key[1])),
         )

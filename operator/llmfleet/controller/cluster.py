@@ -27,7 +27,7 @@ from llmfleet.controller.errors import (
     VersionGoneError,
 )
 from llmfleet.controller.pods import DELETION_COST
-from llmfleet.controller.resources import CHILDREN, EVENTS, LLMS, PODS, Resource
+from llmfleet.controller.resources import CHILDREN, CONFIG_MAPS, EVENTS, LLMS, PODS, Resource
 from llmfleet.controller.settings import SettingsError
 from llmfleet.manifests.names import FIELD_MANAGER
 from llmfleet.scaling.state import MANAGER as AUTOSCALER
@@ -88,13 +88,23 @@ class Cluster:
         except GoneError:
             return None
 
-    async def list_all(self, resource: Resource, *, namespace: str = "", selector: str = "") -> tuple[list[Body], str]:
+    async def list_all(
+        self, resource: Resource, *, namespace: str = "", selector: str = "", name: str = ""
+    ) -> tuple[list[Body], str]:
         """What is there, in one namespace or in all, and the version from which a watch goes on."""
-        answer = await self._call("GET", resource.path(namespace), query=_selected(selector))
+        answer = await self._call("GET", resource.path(namespace), query=_selected(selector, name))
         return answer["items"] or [], answer["metadata"]["resourceVersion"]
 
     async def watch(
-        self, resource: Resource, *, namespace: str, selector: str, version: str, seconds: int, silence: float
+        self,
+        resource: Resource,
+        *,
+        namespace: str,
+        selector: str,
+        version: str,
+        seconds: int,
+        silence: float,
+        name: str = "",
     ) -> AsyncIterator[tuple[str, Body]]:
         """Each change since a version, as ADDED, MODIFIED, DELETED or BOOKMARK and the body, until the watch ends.
 
@@ -105,13 +115,14 @@ class Cluster:
             version: from which on.
             seconds: after which the API server ends the watch.
             silence: seconds without a byte after which the connection counts as dead, which ends the watch too.
+            name: of the one object that is watched; empty: all.
 
         Raises:
             VersionGoneError: the changes since that version are no longer known.
             TransientError: the API server cannot be reached, or refuses.
         """
         query = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": version}
-        query |= _selected(selector) | {"timeoutSeconds": str(seconds)}
+        query |= _selected(selector, name) | {"timeoutSeconds": str(seconds)}
         limits = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT, sock_read=silence)
         try:
             answer = await self._request("GET", resource.path(namespace), query=query, limits=limits)
@@ -163,6 +174,12 @@ class Cluster:
             return await self._write("apply", LLMS, path, method="PATCH", body=body, query=query, content=_APPLY)
         except GoneError:
             return None
+
+    async def apply_config_map(self, manifest: Body) -> None:
+        """Server-side apply of the activators' ports, the only ConfigMap of the operator's."""
+        meta, query = manifest["metadata"], {"fieldManager": FIELD_MANAGER, "force": "true"}
+        path = CONFIG_MAPS.path(meta["namespace"], meta["name"])
+        await self._write("apply", CONFIG_MAPS, path, method="PATCH", body=manifest, query=query, content=_APPLY)
 
     async def scale(self, namespace: str, name: str, *, replicas: int, version: str) -> None:
         """Write spec.replicas through /scale, if the object is still the one that was read.
@@ -251,8 +268,10 @@ class Cluster:
         return await self._api.rest_client.request(method, url, headers=headers, body=body, _request_timeout=limits)
 
 
-def _selected(selector: str) -> dict[str, str]:
-    return {"labelSelector": selector} if selector else {}
+def _selected(selector: str, name: str = "") -> dict[str, str]:
+    """By labels, by name, or both; the right to one name alone is given only to who asks for that name."""
+    by_name = {"fieldSelector": f"metadata.name={name}"} if name else {}
+    return by_name | ({"labelSelector": selector} if selector else {})
 
 
 def _refuse(status: int, text: bytes, retry_after: str | None) -> NoReturn:

@@ -83,6 +83,17 @@ class Scene:
         return self.is_served and live is not None and live.ready == live.current == self.wanted
 
     @property
+    def stands_in(self) -> str:
+        """What happens to requests while the activators answer instead of replicas; empty: they do not."""
+        place = self.observed.slice
+        if place is None or not place.addresses or self.suspended or self.held is not None:
+            return ""
+        who = "an activator holds" if len(place.addresses) == 1 else f"{len(place.addresses)} activators hold"
+        if self.wanted == 0:
+            return f"there is no replica; {who} requests that come, and a replica is started for them"
+        return f"no replica answers yet; {who} the requests"
+
+    @property
     def has_earlier(self) -> bool:
         """Replicas of an earlier spec are still there."""
         live = self.observed.deployment
@@ -138,6 +149,8 @@ def _available(scene: Scene) -> Judgement:
     if answering > 0:
         words = "1 replica answers" if answering == 1 else f"{answering} replicas answer"
         return Judgement(ConditionType.AVAILABLE, "True", Reason.MINIMUM_READY, words)
+    if scene.stands_in:
+        return Judgement(ConditionType.AVAILABLE, "True", Reason.SCALED_TO_ZERO, scene.stands_in)
     words = "no replica answers: their engines hang" if scene.hung else "no replica answers"
     return Judgement(ConditionType.AVAILABLE, "False", Reason.NONE_READY, words)
 

@@ -51,6 +51,8 @@ class Informer:
     on_absence: Callable[[str], None] | None = None
     """For a kind that the API server need not know, or need not open to the operator: called with the reason when
     nothing of it can be had, and with an empty one when it can."""
+    name: str = ""
+    """Of the only object that is meant; empty: all."""
     heard_at: float = field(default_factory=time.monotonic)
     """Monotonic seconds of the last sign of life, or of the last attempt to get one."""
     listed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -90,7 +92,9 @@ class Informer:
     async def _list(self) -> str:
         """Bring the shelf up to date; returns the version from which to watch."""
         before = self.shelf.uids(self.namespace)
-        bodies, version = await self.cluster.list_all(self.resource, namespace=self.namespace, selector=self.selector)
+        bodies, version = await self.cluster.list_all(
+            self.resource, namespace=self.namespace, selector=self.selector, name=self.name
+        )
         for body in bodies:
             self._note(body)
         there = {body["metadata"]["uid"] for body in bodies}
@@ -119,6 +123,7 @@ class Informer:
             version=self._version,
             seconds=SERVER_TIMEOUT,
             silence=SILENCE,
+            name=self.name,
         )
         async for kind, body in events:
             self.heard_at = time.monotonic()

@@ -10,13 +10,17 @@ from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.informer import Informer
 from llmfleet.controller.queue import WorkQueue
-from llmfleet.controller.resources import SCALED_OBJECTS, WATCHED_CHILDREN, Resource
-from llmfleet.manifests.names import DEPLOYMENT_LABEL
+from llmfleet.controller.resources import SCALED_OBJECTS, SLICES, WATCHED_CHILDREN, Resource
+from llmfleet.manifests.activator_slice import MANAGED_BY
+from llmfleet.manifests.names import DEPLOYMENT_LABEL, FIELD_MANAGER
 
 logger = logging.getLogger(__name__)
 
 BURST = 0.2
 """Seconds for which events of children are gathered: a start is a dozen of them, and each pass may write the status."""
+
+OWN_SLICES = f"{DEPLOYMENT_LABEL},{MANAGED_BY}={FIELD_MANAGER}"
+"""Kubernetes' own slices of a Service carry its labels too, and change with every pod."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ class Informers:
         ScaledObjects are looked for where the settings make a mode KEDA, so that nothing is asked for without a right.
         """
         found = [self._required(resource, scope) for resource in WATCHED_CHILDREN for scope in scopes]
+        found += [replace(self._required(SLICES, scope), selector=OWN_SLICES) for scope in scopes]
         if settings.prometheus.address:
             found += [self._optional(SCALED_OBJECTS, scope) for scope in scopes]
         return found

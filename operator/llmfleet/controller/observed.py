@@ -12,6 +12,7 @@ from llmfleet.api.v1alpha1 import ScalingMode
 from llmfleet.controller.autoscalers import AUTOSCALERS, AutoscalerView
 from llmfleet.controller.child import PLANNED_ANNOTATIONS, ChildView, common, own_hash
 from llmfleet.controller.pods import PodView
+from llmfleet.controller.standing import Guards, SliceView
 from llmfleet.controller.starts import StartHold
 from llmfleet.manifests import hashing, pace
 from llmfleet.manifests.names import FIELD_MANAGER, INPUTS_HASH, RENDERED_HASH, START_HOLD, TEMPLATE_HASH
@@ -109,6 +110,11 @@ class Observed:
     """Why there can be no ScaledObject; empty: there can."""
     policy: ChildView | None = None
     """Who may connect."""
+    slice: SliceView | None = None
+    """In which activators stand."""
+    guards: Guards | None = None
+    """The activators; None: it is not known yet which there are. An object that may not go to
+    zero has no port."""
     pods: tuple[PodView, ...] = ()
 
     def child(self, kind: str) -> ChildView | None:
@@ -121,6 +127,7 @@ class Observed:
             "HorizontalPodAutoscaler": self.hpa,
             "ScaledObject": self.scaled_object,
             "NetworkPolicy": self.policy,
+            "EndpointSlice": self.slice,
         }[kind]
 
     @property

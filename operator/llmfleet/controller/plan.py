@@ -15,8 +15,10 @@ from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.controller.autoscalers import AUTOSCALERS
 from llmfleet.controller.child import ChildView, own_hash
 from llmfleet.controller.observed import DeploymentView, Observed
-from llmfleet.controller.resources import POLICIES
+from llmfleet.controller.resources import POLICIES, SLICES
+from llmfleet.controller.standing import Post, handover, post, stays_up
 from llmfleet.controller.starts import Aim, Start, judge
+from llmfleet.manifests import activator_slice
 from llmfleet.manifests.children import outlines
 from llmfleet.manifests.hashing import inputs_hash
 
@@ -49,6 +51,8 @@ class Step:
     template: Template = Template.NONE
     start: Start | None = None
     """Of a Deployment: its replicas, and what is known of failed starts."""
+    post: Post | None = None
+    """Of an EndpointSlice: what stands in it."""
     inputs_hash: str = ""
     """Of a Deployment whose template is kept: what that was made from."""
 
@@ -75,11 +79,14 @@ class Plan:
     """What has to happen first, in words."""
     start: Start
     """What failed starts have to say."""
+    handover: float | None = None
+    """Seconds until the activators leave the object's address; None: nothing to wait for."""
 
     @property
     def requeue_after(self) -> float | None:
         """Seconds until the next look, if no event will announce it."""
-        return COLLECTION_PAUSE if self.waits else self.start.pause
+        pauses = (COLLECTION_PAUSE if self.waits else self.start.pause, self.handover)
+        return min((pause for pause in pauses if pause is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +97,10 @@ class Desired:
     replicas: int
     own_hashes: Mapping[str, str]
     """By kind, in the order in which they are applied."""
+    may_sleep: bool = False
+    """There may be no replica while nobody asks."""
+    slice_hash: str = ""
+    """Of the EndpointSlice of an object that may."""
 
 
 def desire(deployment: LLMDeployment, settings: Settings, *, startup: int) -> Desired:
@@ -99,6 +110,8 @@ def desire(deployment: LLMDeployment, settings: Settings, *, startup: int) -> De
         inputs_hash=inputs_hash(deployment, settings),
         replicas=deployment.wanted_replicas,
         own_hashes={manifest["kind"]: own_hash(manifest) for manifest in wanted},
+        may_sleep=deployment.may_sleep,
+        slice_hash=own_hash(activator_slice.render(deployment, port=0, addresses=(), family="")),
     )
 
 
@@ -111,6 +124,7 @@ def plan(desired: Desired, observed: Observed, *, now: float) -> Plan:
     """
     steps: list[Step] = []
     waits: list[str] = []
+    desired = _standing(desired, observed)
     start = _start(desired, observed, now)
     for kind, wanted in desired.own_hashes.items():
         live = observed.child(kind)
@@ -120,18 +134,60 @@ def plan(desired: Desired, observed: Observed, *, now: float) -> Plan:
             waits.append(f"the {kind} of an earlier object of this name is still being deleted")
         elif step := _step(kind, wanted, live, desired, start):
             steps.append(step)
+    steps += _slice_steps(desired, observed, now)
     first = tuple(step for step in steps if step.kind != "Deployment")
     last = tuple(step for step in steps if step.kind == "Deployment")
-    removals = tuple(_removals(desired, observed))
-    return Plan(removals=removals, steps=first or last, later=last if first else (), waits=tuple(waits), start=start)
+    removals = tuple(_removals(desired, observed, now))
+    later = last if first else ()
+    pause = _handover(observed, now)
+    return Plan(removals=removals, steps=first or last, later=later, waits=tuple(waits), start=start, handover=pause)
 
 
-def _removals(desired: Desired, observed: Observed) -> Iterator[Removal]:
+def _standing(desired: Desired, observed: Observed) -> Desired:
+    """Where nobody would stand in, the last replica of an object that may go to zero stays."""
+    live = observed.deployment.wanted if observed.deployment else None
+    stays = desired.may_sleep and stays_up(wanted=desired.replicas, live=live, guards=observed.guards)
+    return replace(desired, replicas=1) if stays else desired
+
+
+def _slice_steps(desired: Desired, observed: Observed, now: float) -> Iterator[Step]:
+    """The activators' place in the Service's endpoints."""
+    live, guards = observed.slice, observed.guards
+    if not desired.may_sleep or guards is None or (live is not None and live.deleting):
+        return
+    wanted = post(wanted=desired.replicas, live=live, pods=observed.pods, guards=guards, now=now)
+    if wanted is None:
+        return
+    if live is None:
+        yield Step(kind=SLICES.kind, reason="does not exist", post=wanted)
+    elif (live.port, live.addresses) != wanted[:2] or live.own_hash != desired.slice_hash:
+        words = f"{', '.join(wanted.addresses) or 'nobody'} answers at port {wanted.port}"
+        yield Step(kind=SLICES.kind, reason=words, uid=live.uid, post=wanted)
+
+
+def _handover(observed: Observed, now: float) -> float | None:
+    """A replica is Ready and the activators still stand in for it: no event tells when they may leave."""
+    if observed.slice is None or not observed.slice.addresses:
+        return None
+    left = handover(observed.pods, now)
+    return left if 0 < left < float("inf") else None
+
+
+def _removals(desired: Desired, observed: Observed, now: float) -> Iterator[Removal]:
     """Children that the spec no longer asks for."""
     for kind in sorted(OPTIONAL - desired.own_hashes.keys()):
         live = observed.child(kind)
         if live is not None and live.owner == observed.target.uid and not live.deleting:
             yield Removal(kind=kind, name=observed.target.name, uid=live.uid, version=live.version)
+    place, guards = observed.slice, observed.guards
+    if place is None or guards is None or place.deleting or place.owner != observed.target.uid:
+        return
+    # Who goes to zero no more is stood in for until a replica answers, unless there shall be none at all. Without
+    # activators the addresses are nobody's.
+    is_over = not desired.may_sleep and (desired.replicas == 0 or handover(observed.pods, now) == 0)
+    if is_over or (not desired.may_sleep and not place.addresses) or (desired.may_sleep and guards.port is None):
+        name = activator_slice.slice_name(observed.target.name)
+        yield Removal(kind=SLICES.kind, name=name, uid=place.uid, version=place.version)
 
 
 def _start(desired: Desired, observed: Observed, now: float) -> Start:

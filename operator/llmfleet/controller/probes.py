@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from llmfleet.controller import metrics
 from llmfleet.controller.handlers import WATCH_SERVER_TIMEOUT, WATCH_SILENCE
+from llmfleet.controller.http_logs import is_worth_telling
 from llmfleet.controller.informer import Informer
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.settings import SettingsError
@@ -89,11 +89,6 @@ def application(health: Health) -> web.Application:
     return app
 
 
-def _is_worth_telling(record: logging.LogRecord) -> bool:
-    """A request that is not HTTP is its sender's fault, and anybody in the cluster may send thousands."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-
-
 async def serve(health: Health, *, port: int) -> web.AppRunner:
     """Start to answer; the caller cleans up.
 
@@ -101,7 +96,7 @@ async def serve(health: Health, *, port: int) -> web.AppRunner:
         SettingsError: the port is taken.
     """
     server_log = logging.getLogger("aiohttp.server")
-    server_log.addFilter(_is_worth_telling)
+    server_log.addFilter(is_worth_telling)
     runner = web.AppRunner(application(health), access_log=None, logger=server_log)
     await runner.setup()
     try:

@@ -13,7 +13,7 @@ from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ConflictError, InvalidError, ReconcileError, TransientError
 from llmfleet.controller.observed import Observed
-from llmfleet.controller.plan import Desired, Plan, plan
+from llmfleet.controller.plan import Desired, Manifest, Plan, plan
 from llmfleet.controller.queue import Key
 from llmfleet.controller.reading import Known, read
 from llmfleet.controller.recorder import Recorder
@@ -21,6 +21,7 @@ from llmfleet.controller.settled import Settled
 from llmfleet.controller.startups import FailedStarts, Restarts, Startups
 from llmfleet.controller.status import Findings
 from llmfleet.engine.problem import Problem
+from llmfleet.manifests import activator_slice
 from llmfleet.manifests.children import children
 from llmfleet.scaling.ports import ObjectRef
 from llmfleet.scaling.report import Report
@@ -35,6 +36,10 @@ REFUSED_PAUSE = 60.0
 
 async def no_marks(_: ObjectRef, __: int) -> None:
     """Nobody knows yet which pods are idle."""
+
+
+def ignore(_: Key) -> None:
+    """Nobody minds."""
 
 
 @dataclass
@@ -54,6 +59,8 @@ class Reconciler:
     """What the scaling loop said last; it writes here."""
     mark_victims: Callable[[ObjectRef, int], Awaitable[None]] = no_marks
     """Sees to it that the idlest pods of an object go when so many are to remain; the scaling loop's, once it runs."""
+    on_gone: Callable[[Key], None] = ignore
+    """Told of an object that is no more."""
     visited: set[Key] = field(default_factory=set)
     """Objects over which at least one pass went: all caches were filled before."""
     _known: dict[Key, Known] = field(default_factory=dict)
@@ -111,7 +118,7 @@ class Reconciler:
         try:
             if decided.steps or decided.removals:
                 await self._mark_victims(observed, known.deployment, decided)
-                await self.applier.apply(decided, children(known.deployment, self.settings, startup=known.startup))
+                await self.applier.apply(decided, self._manifests(known.deployment, decided, startup=known.startup))
                 self._check(known.desired, key, decided)
                 return 0.0 if decided.later else REPORT_PAUSE
         except ReconcileError as error:
@@ -124,6 +131,12 @@ class Reconciler:
         # 5. report
         await self._report(key, replace(findings, delayed="; ".join(decided.waits)))
         return decided.requeue_after or rest or None
+
+    def _manifests(self, deployment: LLMDeployment, decided: Plan, *, startup: int) -> list[Manifest]:
+        """All children, and the activators' place as the plan wants it."""
+        posts = [step.post for step in decided.steps if step.post is not None]
+        slices = [activator_slice.render(deployment, **post._asdict()) for post in posts]
+        return [*children(deployment, self.settings, startup=startup), *slices]
 
     def _read(self, key: Key, observed: Observed, *, told: str, startup: int | None) -> Known:
         """The object as a model, judged, and what it should have; worked out once for each generation.
@@ -182,6 +195,7 @@ class Reconciler:
             await self.recorder.post(target, events.transitions(old, new))
 
     def _forget(self, key: Key) -> None:
+        self.on_gone(key)
         self.reports.pop(key, None)
         self.visited.discard(key)
         self._known.pop(key, None)

@@ -35,9 +35,12 @@ SCALED_OBJECTS = Resource("apis/keda.sh/v1alpha1", "scaledobjects", "ScaledObjec
 POLICIES = Resource("apis/networking.k8s.io/v1", "networkpolicies", "NetworkPolicy")
 PODS = Resource("api/v1", "pods", "Pod")
 REPLICA_SETS = Resource("apis/apps/v1", "replicasets", "ReplicaSet")
+SLICES = Resource("apis/discovery.k8s.io/v1", "endpointslices", "EndpointSlice")
+CONFIG_MAPS = Resource("api/v1", "configmaps", "ConfigMap")
 EVENTS = Resource("api/v1", "events", "Event")
 
 WATCHED_CHILDREN = (DEPLOYMENTS, SERVICES, BUDGETS, CLAIMS, HPAS, POLICIES, PODS)
 CHILDREN = {
-    resource.kind: resource for resource in (DEPLOYMENTS, SERVICES, BUDGETS, CLAIMS, HPAS, SCALED_OBJECTS, POLICIES)
+    resource.kind: resource
+    for resource in (DEPLOYMENTS, SERVICES, BUDGETS, CLAIMS, HPAS, SCALED_OBJECTS, POLICIES, SLICES)
 }

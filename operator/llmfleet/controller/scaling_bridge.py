@@ -13,6 +13,7 @@ from llmfleet.api.conditions import Reason
 from llmfleet.api.settings import GpuProfile, Settings
 from llmfleet.api.status import Recommendation, ReplacementRecord, ScalingStatus
 from llmfleet.api.v1alpha1 import PORT, GpuSpec, LLMDeployment, ScalingMode
+from llmfleet.controller.activators import Activators
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.cluster import Cluster
 from llmfleet.controller.errors import ConflictError, GoneError
@@ -57,16 +58,31 @@ class CachedDirectory:
 
     cache: Cache
     reconciler: Reconciler
+    board: Activators | None = None
+    """The activators; None: there are none."""
     _wishes: dict[Key, tuple[str, int, Wish | None]] = field(default_factory=dict)
 
     def objects(self) -> Iterator[WatchedObject]:
         """One entry for each."""
         self._wishes = {key: value for key, value in self._wishes.items() if key in self.cache.objects.items}
         for key in list(self.cache.objects.items):
-            observed = self.cache.observe(key) if key in self.reconciler.visited else None
-            wish = self._wish(key, observed.target) if observed else None
-            if observed and wish and not observed.target.deleting:
-                yield _watched(observed, wish)
+            if watched := self._one(key):
+                yield watched
+
+    def asleep_and_asked(self) -> Iterator[WatchedObject]:
+        """Those at zero for which requests wait in an activator."""
+        for key in self.board.waiting() if self.board else ():
+            watched = self._one(key)
+            if watched and watched.replicas == 0 and not watched.suspended:
+                yield watched
+
+    def _one(self, key: Key) -> WatchedObject | None:
+        observed = self.cache.observe(key) if key in self.reconciler.visited else None
+        wish = self._wish(key, observed.target) if observed else None
+        if observed is None or wish is None or observed.target.deleting:
+            return None
+        demanded = self.board is not None and self.board.is_demanded(observed.target.uid)
+        return _watched(observed, wish, demanded=demanded)
 
     def _wish(self, key: Key, target: ObjectView) -> Wish | None:
         """Worked out once for each generation; None if the spec cannot be read."""
@@ -111,7 +127,7 @@ def _hardware(gpu: GpuSpec, profile: GpuProfile | None) -> Hardware:
     )
 
 
-def _watched(observed: Observed, wish: Wish) -> WatchedObject:
+def _watched(observed: Observed, wish: Wish, *, demanded: bool = False) -> WatchedObject:
     target, failure = observed.target, observed.deployment.failure if observed.deployment else ""
     return WatchedObject(
         ref=ObjectRef(target.namespace, target.name, target.uid),
@@ -124,6 +140,8 @@ def _watched(observed: Observed, wish: Wish) -> WatchedObject:
         pods=tuple(_pod(pod) for pod in observed.pods if not pod.finished),
         replicas_manager=target.replicas_manager,
         suspended=bool(target.spec.get("suspend")),
+        demanded=demanded,
+        wakeable=bool(observed.guards and observed.guards.addresses),
         quota_exceeded=failure if QUOTA in failure else "",
         history=tuple(_history(target)),
         replaced=tuple(_replacements(target)),

@@ -60,6 +60,10 @@ class Fleet:
     """Hash of all that the pods are made from: another one means engines of another speed."""
     capacity: Capacity | None = None
     """What a replica can carry by the step-time model, and the load; None while too little was seen."""
+    demanded: bool = False
+    """Requests wait in an activator."""
+    wakeable: bool = False
+    """An activator answers for the object: at zero it would hold requests, and say so."""
     service_rate: float | None = None
     """Requests per second that one replica served when it last had more than it could do; None if that was never."""
 

@@ -36,6 +36,8 @@ ECHO_SECONDS = 30.0
 """Longest time to wait for our own write to come back through the watch."""
 WRITE_SECONDS = 30.0
 """Longest time for a write."""
+WAKE_PERIOD = 0.5
+"""Seconds between two looks at whether an object at zero is asked for."""
 ANSWER_SHARE = 0.1
 """Share of the scrape period by which decisions come after looks, so that they see this cycle's answers."""
 SPREAD = 0.8
@@ -65,6 +67,7 @@ class ScalingLoop:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._every(self.settings.scrape_period_seconds, "scrape", self.look))
             await self.clock.sleep(ANSWER_SHARE * self.settings.scrape_period_seconds)
+            tasks.create_task(self._every(WAKE_PERIOD, "wake", self.wake))
             tasks.create_task(self._every(self.settings.decision_period_seconds, "decide", self.decide))
 
     async def _every(self, period: float, stage: str, cycle: Callable[[asyncio.TaskGroup], Awaitable[None]]) -> None:
@@ -117,6 +120,17 @@ class ScalingLoop:
                 self.metrics.errors.labels("decide").inc()
         self._forget([ref for ref in self._objects if ref not in seen])
         self.metrics.cycles.labels("decide").observe(self.clock.monotonic() - began)
+
+    async def wake(self, tasks: asyncio.TaskGroup) -> None:
+        """Decide at once for each object at zero for which requests wait."""
+        if not self.is_leader():
+            return
+        for watched in self.directory.asleep_and_asked():
+            try:
+                self._decide(tasks, watched)
+            except Exception:  # noqa: BLE001 (one bad object never harms the others)
+                _log.exception("scaling: waking %s/%s failed", watched.ref.namespace, watched.ref.name)
+                self.metrics.errors.labels("decide").inc()
 
     def _decide(self, tasks: asyncio.TaskGroup, watched: WatchedObject) -> None:
         memory, now = self._memory(watched), self.clock.monotonic()

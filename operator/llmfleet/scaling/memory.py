@@ -100,6 +100,8 @@ class ObjectMemory:
             suspended=watched.suspended,
             quota_exceeded=watched.quota_exceeded,
             inputs=watched.facts.inputs,
+            demanded=watched.demanded,
+            wakeable=watched.wakeable,
         )
 
     def _replica(self, pod: PodRef, *, now: float, stale_after: float) -> Replica:

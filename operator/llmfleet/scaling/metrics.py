@@ -42,6 +42,10 @@ class ScalingMetrics:
             "That price over the prompt and generation tokens of the last minute; none without traffic.",
         )
         self.asked = gauge("llmfleet_scaling_asked_replicas", "Replicas that the load asks for, before the bounds.")
+        self.utilization = gauge(
+            "llmfleet_utilization_ratio",
+            "Share of the replicas' time that arriving requests take, by the step-time model; above 1: too much.",
+        )
         self.held = gauge("llmfleet_scaling_held", "1 while replicas do not follow the load; the status says why.")
         self.decisions = counter("llmfleet_scaling_decisions_total", "Decisions of the autoscaler.", "reason")
         self.scrapes = counter("llmfleet_scrapes_total", "Looks at engines' metrics.", "result")
@@ -119,6 +123,7 @@ class ScalingMetrics:
         """Show a decision."""
         labels = (ref.namespace, ref.name)
         self.followed(ref, max((term.replicas for term in decision.terms), default=None), pod_seconds=pod_seconds)
+        _show(self.utilization, labels, decision.totals.utilization)
         self.held.labels(*labels).set(decision.reason in HELD)
         self.decisions.labels(*labels, decision.reason.value).inc()
 
@@ -127,6 +132,7 @@ class ScalingMetrics:
         labels = (ref.namespace, ref.name)
         _show(self.asked, labels, asked)
         self.held.remove(*labels)
+        self.utilization.remove(*labels)
         self.replica_seconds.labels(*labels).inc(pod_seconds)
 
     def recommended(self, ref: ObjectRef, reasons: Iterable[str]) -> None:

@@ -8,7 +8,8 @@ rules, in the order in which they bind:
    that still start are part of the current number, so they are not asked for twice.
 3. Fewer only when every serving replica gave fresh numbers, every term has agreed for the whole scale-down delay (the
    largest wish in that time is what is done), and a whole delay has passed since this memory began.
-4. No more replicas while the last ones find no room, and no write against somebody else who keeps writing the number.
+4. With minReplicas 0 the step between one replica and none is `idle`'s.
+5. No more replicas while the last ones find no room, and no write against somebody else who keeps writing the number.
 
 `now` is monotonic seconds. A State is a value: `decide` returns the next one, and `written` is told of a write that was
 done. Nothing here waits, reads a clock, or talks to anyone.
@@ -20,6 +21,7 @@ from llmfleet.api.conditions import Reason
 from llmfleet.scaling.capacity import Capacity
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet, Totals
+from llmfleet.scaling.idle import noted, verdict
 from llmfleet.scaling.learning import SURE
 from llmfleet.scaling.signals import Quality
 from llmfleet.scaling.state import REST, State, applied, learnt, listened, noticed, remembered, rested, settled
@@ -54,6 +56,11 @@ def decide(config: ScalingConfig, fleet: Fleet, state: State, now: float) -> tup
             "remove the other autoscaler, or remove spec.scaling"
         )
         return _decision(fleet, Reason.REPLICAS_OWNED_ELSEWHERE, words, wanted=config.bounded(fleet.current)), state
+    state = noted(fleet, state, now)
+    if (found := verdict(config, fleet, state, now)) is not None:
+        write = found.replicas != fleet.current
+        words = found.sentence
+        return _decision(fleet, found.reason, words, wanted=found.replicas, cause=found.cause, write=write), state
     state = learnt(state, full_service_rate(config, fleet), now)
     state = listened(config, fleet, state)
     fleet = replace(fleet, service_rate=state.service_rate, capacity=_capacity(config, fleet, state))

@@ -104,6 +104,10 @@ class WatchedObject:
     suspended: bool = False
     quota_exceeded: str = ""
     """The cluster's words where it refuses pods: the Deployment's ReplicaFailure condition."""
+    demanded: bool = False
+    """Requests wait in an activator."""
+    wakeable: bool = False
+    """An activator answers for the object."""
     history: tuple[Change, ...] = ()
     """What status.scaling.history says; read once, when the object is first seen."""
     replaced: tuple[Replacement, ...] = ()
@@ -122,6 +126,10 @@ class Directory(Protocol):
 
     def objects(self) -> Iterable[WatchedObject]:
         """All objects."""
+        ...
+
+    def asleep_and_asked(self) -> Iterable[WatchedObject]:
+        """Those at zero for which requests wait: asked for several times a second."""
         ...
 
 

@@ -35,7 +35,7 @@ class Change:
     before: int
     after: int
     reason: str
-    """The term that decided, or "bounds"."""
+    """The term that decided, or "bounds"; between one replica and none "idle", "demand" or "activator"."""
     message: str
 
 
@@ -68,6 +68,8 @@ class State:
     """How fast the engines are."""
     inputs: str = ""
     """What those engines were made from."""
+    idle_since: float | None = None
+    """When the object was first seen without any request, and ever since; None: it has some, or nobody knows."""
     history: tuple[Change, ...] = ()
     """The last changes, newest first."""
 

@@ -14,6 +14,8 @@ from llmfleet.scaling.state import Change
 
 REFRESH_SECONDS = 60.0
 """Shortest time between two refreshes of mere numbers."""
+_MOST = 1000.0
+"""Highest utilization that the status takes."""
 _TEXT = 1024
 """Longest message that the status takes."""
 
@@ -76,6 +78,7 @@ def _signals(totals: Totals) -> ScalingSignals:
     return ScalingSignals(
         replicas_observed=totals.observed,
         kv_cache_usage_percent=None if totals.kv_mean is None else round(100 * totals.kv_mean),
+        utilization_percent=None if totals.utilization is None else round(100 * min(totals.utilization, _MOST)),
         requests_running=_whole(totals.running),
         requests_waiting=_whole(totals.waiting),
         preemptions_per_minute=_whole(totals.preemptions_per_minute),

@@ -20,6 +20,8 @@ CRD = "llmdeployments.serving.llmfleet.io"
 OLD_ENGINE = images.OLD_ENGINE
 IMAGES = (images.OPERATOR, images.SIM_ENGINE, images.OLD_ENGINE)
 GPUS = 48
+HELD = 220
+"""Requests that one activator holds for one object."""
 BINDINGS = {"rolebindings", "clusterrolebindings"}
 MONITORING = ("podMonitor", "serviceMonitor", "prometheusRule", "prometheusAdapter")
 """What the chart has for Prometheus; `monitoring.NAME.enabled` makes it."""
@@ -55,6 +57,7 @@ def values(**settings: Any) -> dict[str, Any]:
             "scaling": {"scrapePeriodSeconds": 1, "decisionPeriodSeconds": 1, "staleAfterSeconds": 5},
             # The stories' models take 8,192 tokens, so the grace is 16.4 s.
             "hangs": {"graceSeconds": 8, "clusterReplacementsPerHour": 100},
+            "activator": {"requestsPerObject": HELD, "requests": 1000},
             **settings,
         },
     }

@@ -57,6 +57,7 @@ ROLLS_NOT: dict[str, dict[str, Any]] = {
     "replicas": {"replicas": 2},
     "scaling": {"scaling": {"minReplicas": 2, "maxReplicas": 3}},
     "scaling.targets": {"scaling": {"maxReplicas": 3, "targets": {"utilizationPercent": 75, "ttftSeconds": 4}}},
+    "scaling.idleToZeroSeconds": {"scaling": {"minReplicas": 2, "maxReplicas": 3, "idleToZeroSeconds": 700}},
     "scaling.mode": {"scaling": {"mode": "HPA", "minReplicas": 2, "maxReplicas": 3}},
     "model.architecture": {"model": {"architecture": "Qwen/Qwen3-8B"}},
     "rollout": {"rollout": {"maxSurge": 2, "maxUnavailable": 1}},

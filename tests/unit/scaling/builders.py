@@ -4,6 +4,7 @@ from llmfleet.api.objectives import Targets
 from llmfleet.engine.metrics import EngineMetrics
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet, Replica
+from llmfleet.scaling.interval import Interval
 from llmfleet.scaling.policy import Decision, decide, written
 from llmfleet.scaling.signals import PodSignals, Quality
 from llmfleet.scaling.state import State
@@ -43,6 +44,41 @@ def signals(
         running_growth=0.0,
         finish_rate=finish,
         preempting=preempting,
+    )
+
+
+def interval(
+    *,
+    at: float,
+    arrived: float,
+    ended: float | None = None,
+    growth: float = 0.0,
+    prompt: float | None = None,
+    generated: float | None = None,
+    steps: float = 500.0,
+    running: float = 8.0,
+    kv_tokens: float = 8000.0,
+    seconds: float = PERIOD,
+    busy: bool = True,
+    disturbed: bool = False,
+) -> Interval:
+    """What one engine did in a period: requests of 1,000 prompt tokens and 100 generated ones, unless it is said."""
+    ended = arrived if ended is None else ended
+    prompt = 1000 * (ended + growth) if prompt is None else prompt
+    return Interval(
+        at=at,
+        seconds=seconds,
+        arrived=arrived,
+        ended=ended,
+        growth=growth,
+        running=running,
+        prompt_tokens=prompt,
+        computed_tokens=prompt,
+        generated_tokens=100 * (ended + growth) if generated is None else generated,
+        steps=steps,
+        kv_tokens=kv_tokens,
+        busy=busy,
+        disturbed=disturbed,
     )
 
 

@@ -12,6 +12,7 @@ TOTALS = Totals(
     ready=2,
     observed=2,
     kv_mean=0.6149,
+    utilization=0.7251,
     running=41.0,
     waiting=3.0,
     preemptions_per_minute=0.2,
@@ -31,6 +32,7 @@ def test_everything_is_rounded() -> None:
         "signals": {
             "replicasObserved": 2,
             "kvCacheUsagePercent": 61,
+            "utilizationPercent": 73,
             "requestsRunning": 41,
             "requestsWaiting": 3,
             "preemptionsPerMinute": 0,

@@ -113,6 +113,6 @@ def test_ours_sees_a_load_that_waits_for_prefill_at_once() -> None:
 def test_ours_sees_long_answers_before_the_cache_is_full() -> None:
     """The work of what arrives shows in neither gauge yet: the second replica is there in time for every request."""
     outcome = DECODE.play(ours())
-    assert first_up(outcome) < STEP + 60
+    assert first_up(outcome) < STEP + 120  # rules on the queue: after 240 s and more
     assert max(sample.kv_max for sample in outcome.samples) < 0.9
     assert served(outcome) > 0.99

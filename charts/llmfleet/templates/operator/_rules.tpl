@@ -31,6 +31,9 @@ reads no Secret, and executes nothing.
   resources: [scaledobjects]
   verbs: [get, list, watch, create, patch, delete]
 {{- end }}
+- apiGroups: [discovery.k8s.io]   # the activators' place in the address of an object at zero
+  resources: [endpointslices]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, delete]
