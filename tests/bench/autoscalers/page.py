@@ -82,8 +82,8 @@ WORDS = """\
 What stands for what:
 
 - *offline optimum* as a number is the fluid bound: replicas for each minute's demand by the load that one alone bears,
-  each start paid, gaps shorter than a start-up kept. As a row it is that plan, played: what SLO it buys. Several replicas
-  behind one router bear more each than one alone, so less than 1x is possible.
+  each start paid, gaps shorter than a start-up kept. As a row it is that plan, played: what SLO it buys. Several
+  replicas behind one router bear more each than one alone, so less than 1x is possible.
 - *one-step oracle* knows the demand until a replica started now would be ready, and nothing after that.
 - *static peak* and *static mean* hold the replicas that the highest minute and the mean minute need.
 - *tuned*: the main knob with the lowest GPU-hours at 99 % in SLO or, where none has that, with the most in SLO; found
