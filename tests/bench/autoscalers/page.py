@@ -6,7 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from llmfleet.sim.outcome import Slo
-from tests.bench.autoscalers import figure, table
+from llmfleet.sim.peers.catalogue import PEERS
+from tests.bench.autoscalers import figure, rules, table
 from tests.bench.autoscalers.cases import CASES, DAY, slo_of
 from tests.bench.autoscalers.jobs import SCRAPE, SPARE, capacity
 from tests.bench.autoscalers.plan import Plan
@@ -47,6 +48,8 @@ def _page(plan: Plan, by_case: dict[str, list[table.Row]], name: str, command: s
     yield from _dominated(by_case)
     yield ""
     yield WORDS
+    yield ""
+    yield from _names()
     for case, of_case in by_case.items():
         yield ""
         yield f"## {CASES[case].title}"
@@ -76,6 +79,16 @@ def _dominated(by_case: dict[str, list[table.Row]]) -> Iterator[str]:
     for case, found in worse.items():
         names = ", ".join(f"{row.title} ({100 * row.in_slo:.2f} %, {row.cost:.2f}x)" for row in found)
         yield f"- {CASES[case].title}: better than llmfleet on both axes: {names}."
+
+
+def _names() -> Iterator[str]:
+    yield "| name | what it is | as in | knob |"
+    yield "|---|---|---|---|"
+    yield "| llmfleet | objective Balanced, told of the wanted TTFT | this repository | targets.utilizationPercent |"
+    yield "| llmfleet Latency, Throughput | the other objectives as they are | this repository | |"
+    for name in rules.PEERS:
+        peer = PEERS[name]
+        yield f"| {name} | {peer.description} | {peer.source} | {peer.knob} |"
 
 
 WORDS = """\
