@@ -41,7 +41,7 @@ class _Fleet(Pods):
     def __init__(
         self, spec: FleetSpec, trace: Trace, rule: Rule, seed: int, progress: Callable[[float], None] | None
     ) -> None:
-        super().__init__(spec, Accounts(trace), seed=seed, scrape=rule.scrape)
+        super().__init__(spec, Accounts(trace), seed=seed)
         self.trace = trace
         self.rule = rule
         self.progress = progress
@@ -72,6 +72,10 @@ class _Fleet(Pods):
         self._at(0.0, self._sample)
         for time in self.spec.failures.crashes:
             self._at(time, self._crash_busiest)
+
+    def _phase(self) -> float:
+        lag: float | None = getattr(self.rule, "lag", None)
+        return self.random.uniform(0, self.rule.scrape) if lag is None else self.first_decision - lag
 
     # Requests
 

@@ -23,11 +23,10 @@ in_flight = attrgetter("in_flight")
 class Pods:
     """All pods of a fleet, and spec.replicas."""
 
-    def __init__(self, spec: FleetSpec, accounts: Accounts, *, seed: int, scrape: float) -> None:
+    def __init__(self, spec: FleetSpec, accounts: Accounts, *, seed: int) -> None:
         self.spec = spec
         self.accounts = accounts
         self.seed = seed
-        self.scrape = scrape
         self.random = Random(f"run {seed}")
         self.heap: list[tuple[float, int, Happening, Any]] = []
         self.numbers = count()
@@ -40,6 +39,10 @@ class Pods:
 
     def _serve(self, now: float, pod: Pod) -> None:
         """What follows when a pod becomes ready."""
+        raise NotImplementedError
+
+    def _phase(self) -> float:
+        """When a new pod's pages are taken: this time, and each scrape period before and after."""
         raise NotImplementedError
 
     def _at(self, time: float, do: Happening, what: Any = None) -> None:
@@ -58,8 +61,7 @@ class Pods:
     def _create(self, now: float) -> Pod:
         self.made += 1
         spec = self.spec
-        phase = self.random.uniform(0, self.scrape)
-        pod = Pod(f"pod-{self.made}", now, limits=spec.limits, step_time=spec.step_time, phase=phase)
+        pod = Pod(f"pod-{self.made}", now, limits=spec.limits, step_time=spec.step_time, phase=self._phase())
         self.pods.append(pod)
         return pod
 
