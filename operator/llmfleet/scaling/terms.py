@@ -48,7 +48,11 @@ class Term:
 
 
 def memory(config: ScalingConfig, fleet: Fleet) -> Term | None:
-    """KV-cache usage of all replicas together, over the target for one. A replica that preempts counts as over-full."""
+    """KV-cache usage of all replicas together, over the target for one. A replica that preempts counts as over-full.
+
+    Usage is arrivals times residence, and residence grows as 1 / (1 - utilization): where the step-time model knows the
+    utilization, usage on another number of replicas follows from that; else it is taken to be in proportion to load.
+    """
     serving = [replica.signals for replica in fleet.serving if replica.signals.kv is not None]
     usages = known(signals.kv for signals in serving)
     if not usages:
@@ -59,7 +63,11 @@ def memory(config: ScalingConfig, fleet: Fleet) -> Term | None:
     mean = _percent(sum(usages) / len(usages))
     words = f"KV cache {mean} full on {counted(len(usages))} (target {_percent(target)})"
     words += f", {preempting} of them preempting" if preempting else ""
-    return Term("memory", fitting(demand / target, fleet.current), words)
+    exact = demand / target
+    if fleet.capacity:
+        busy = min(1.0, fleet.capacity.work / len(usages))
+        exact = exact * (1 - busy) + busy * len(usages)
+    return Term("memory", fitting(exact, fleet.current), words)
 
 
 def backlog(config: ScalingConfig, fleet: Fleet) -> Term | None:
@@ -155,6 +163,8 @@ def _served(signals: PodSignals) -> float | None:
 
 def _arrivals(fleet: Fleet) -> float | None:
     """Requests per second that come in: those served and those by which the queues grow."""
+    if fleet.capacity:
+        return fleet.capacity.demand.arrivals
     served = total(_served(replica.signals) for replica in fleet.serving)
     growth = total(replica.signals.queue_growth for replica in fleet.serving)
     return None if served is None or growth is None else max(0.0, served + growth)

@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
     results = plan.run(lambda jobs: (known if options.known else run_all)(jobs, shelf=shelf))
     print("\n".join(table.summary(table.rows(results))))
     if options.name:
-        command = f'make bench ARGS="{" ".join(argv)}"'
+        command = f'make bench ARGS="{" ".join(word for word in argv if word != "--known")}"'
         print(f"written: {page.write(plan, results, options.name, command)}")
     return 0
 

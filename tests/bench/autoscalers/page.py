@@ -6,7 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from llmfleet.sim.outcome import Slo
-from tests.bench.autoscalers import figure, table
+from llmfleet.sim.peers.catalogue import PEERS
+from tests.bench.autoscalers import figure, rules, table
 from tests.bench.autoscalers.cases import CASES, DAY, slo_of
 from tests.bench.autoscalers.jobs import SCRAPE, SPARE, capacity
 from tests.bench.autoscalers.plan import Plan
@@ -47,6 +48,8 @@ def _page(plan: Plan, by_case: dict[str, list[table.Row]], name: str, command: s
     yield from _dominated(by_case)
     yield ""
     yield WORDS
+    yield ""
+    yield from _names()
     for case, of_case in by_case.items():
         yield ""
         yield f"## {CASES[case].title}"
@@ -78,11 +81,22 @@ def _dominated(by_case: dict[str, list[table.Row]]) -> Iterator[str]:
         yield f"- {CASES[case].title}: better than llmfleet on both axes: {names}."
 
 
+def _names() -> Iterator[str]:
+    yield "| name | what it is | as in | knob |"
+    yield "|---|---|---|---|"
+    yield "| llmfleet | objective Balanced, told of the wanted TTFT | this repository | targets.utilizationPercent |"
+    yield "| llmfleet Latency, Throughput | the other objectives as they are | this repository | |"
+    for name in rules.PEERS:
+        peer = PEERS[name]
+        yield f"| {name} | {peer.description} | {peer.source} | {peer.knob} |"
+
+
 WORDS = """\
 What stands for what:
 
-- *offline optimum* as a number is the fluid bound: replicas for each minute's demand by the load that one bears, each
-  start paid, gaps shorter than a start-up kept. As a row it is that plan, played: what SLO it buys.
+- *offline optimum* as a number is the fluid bound: replicas for each minute's demand by the load that one alone bears,
+  each start paid, gaps shorter than a start-up kept. As a row it is that plan, played: what SLO it buys. Several
+  replicas behind one router bear more each than one alone, so less than 1x is possible.
 - *one-step oracle* knows the demand until a replica started now would be ready, and nothing after that.
 - *static peak* and *static mean* hold the replicas that the highest minute and the mean minute need.
 - *tuned*: the main knob with the lowest GPU-hours at 99 % in SLO or, where none has that, with the most in SLO; found

@@ -8,7 +8,7 @@ from dataclasses import replace
 from llmfleet.api.settings import HangSettings, ScalingSettings
 from llmfleet.engine.metrics import EngineMetrics
 from llmfleet.engine.speed import Speed, Start
-from llmfleet.scaling.loop import ECHO_SECONDS, ScalingLoop
+from llmfleet.scaling.loop import ECHO_SECONDS, WAKE_PERIOD, ScalingLoop
 from llmfleet.scaling.metrics import ScalingMetrics
 from llmfleet.scaling.ports import Conflict, EngineFacts, ObjectRef, Replacement, WatchedObject
 from llmfleet.scaling.scrape import ErrorKind, ScrapeError
@@ -59,6 +59,31 @@ async def test_a_load_step_is_written_within_one_period() -> None:
         assert status.history[0].time == status.last_scale_time == "2026-11-22T17:21:05Z"
         await world.clock.advance(DELAY)
         assert len(world.writes) == 1, "the second replica is starting; nothing is asked for twice"
+
+
+async def test_an_object_at_zero_is_woken_between_two_decisions() -> None:
+    """And once: until the write has come back, nothing is written again."""
+    world = World(echo=False)
+    world.add(REF, replicas=0)
+    world.change(REF, config=replace(config(), idle_to_zero=600.0), wakeable=True)
+    async with running(world):
+        await world.clock.advance(PERIOD + 1.5)
+        assert world.writes == []
+        world.things[REF] = replace(world.things[REF], demanded=True)
+        await world.clock.advance(WAKE_PERIOD)
+        assert [write[:3] for write in world.writes] == [("scale", "chat", 1)]
+        assert world.said().history[0].reason == "demand"
+        await world.clock.advance(2 * PERIOD)
+        assert len(world.writes) == 1
+
+
+async def test_who_does_not_lead_wakes_nobody() -> None:
+    world = World(leader=False)
+    world.add(REF, replicas=0)
+    world.change(REF, config=replace(config(), idle_to_zero=600.0), wakeable=True, demanded=True)
+    async with running(world):
+        await world.clock.advance(PERIOD)
+    assert world.writes == []
 
 
 def busy_page(arrived: float) -> EngineMetrics:
