@@ -26,6 +26,12 @@ MEMORY = Row(
             limits=(0, 1),
         ),
         graph(
+            "Replicas' time that requests take",
+            "By the step-time model that scaling learns from the engines. Above 1 a queue will grow.",
+            Query(each("llmfleet_utilization_ratio"), "utilization"),
+            unit=PERCENT,
+        ),
+        graph(
             "Requests",
             "Of all replicas. Waiting beside an empty cache: the engine is bound by prefill or by its places.",
             Query(each("llmfleet_requests_running"), "running"),

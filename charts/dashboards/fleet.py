@@ -1,5 +1,6 @@
 """The dashboard of all LLMDeployments: what runs, what it costs, what is wrong, and how the operator does."""
 
+from charts.dashboards.activator_row import ACTIVATORS
 from charts.dashboards.autoscaler_panels import decisions, held
 from charts.dashboards.operator_row import OPERATOR
 from charts.dashboards.panels import (
@@ -198,5 +199,5 @@ DASHBOARD = Dashboard(
             several=True,
         ),
     ),
-    rows=(NOW, MODELS, LOAD, REPLICAS, OPERATOR),
+    rows=(NOW, MODELS, LOAD, REPLICAS, ACTIVATORS, OPERATOR),
 )

@@ -1,4 +1,4 @@
-"""How soon a step of load is answered: `python -m tests.bench.reaction --runs 30`, as root, about fifteen minutes.
+"""How soon a step of load is answered: `python -m tests.bench.reaction --runs 30`, as root, about ten minutes.
 
 A whole node, the chart with its own periods (a look and a decision every 5 s), engines that play an L4. An object has
 one replica and half the load that it may have; then the load steps to so many times what one replica is meant for, at a
@@ -7,7 +7,7 @@ random phase of the operator's cycle. What is told of each step, in seconds sinc
 - detected: an engine's page shows a full cache or a queue beyond its target, seen by our own eyes each half second;
 - first: spec.replicas is written the first time;
 - decided: it has the value that it keeps until the run ends;
-- made, ready: as many pods exist, are Ready.
+- made: as many pods exist.
 
 And how often it was written, the most that was asked for over what the load needs, and whether anything was taken away.
 Several objects are tried side by side, each in its own time. Figures are printed, never asserted.
@@ -42,9 +42,12 @@ PROMPT, OUTPUT = 600, 100
 ONE_REPLICA = 2.0
 """Requests a second for which one replica is meant: at that rate an L4 is busy for TARGETS.utilization of its time."""
 MOST = 12
-BEFORE_SECONDS = (30.0, 35.0)
+BEFORE_SECONDS = (25.0, 30.0)
 """How long the first load lasts, at random: five seconds are one cycle."""
-AFTER_SECONDS = 45.0
+AFTER_SECONDS = 30.0
+STARTUP_SECONDS = 30
+"""Of an engine: new replicas are not there before the run ends, as with real ones, whose start takes a minute and more.
+"""
 PAUSE = 0.5
 
 
@@ -57,7 +60,6 @@ class Step:
     wishes: list[tuple[float, int]] = field(default_factory=list)
     """Each number of replicas that was asked for, and when."""
     made: float | None = None
-    ready: float | None = None
 
     @property
     def needed(self) -> int:
@@ -83,7 +85,7 @@ class Step:
     def line(self) -> str:
         """The run in a line."""
         told = " ".join(f"{at:.1f}s:{wanted}" for at, wanted in self.wishes)
-        return f"{self.factor:g}x detected {_seconds(self.detected)} wishes [{told}] ready {_seconds(self.ready)}"
+        return f"{self.factor:g}x detected {_seconds(self.detected)} wishes [{told}]"
 
 
 def arrivals(factor: float, *, before: float, seed: int, name: str) -> list[dict[str, Any]]:
@@ -98,10 +100,10 @@ def arrivals(factor: float, *, before: float, seed: int, name: str) -> list[dict
 
 
 def engine() -> dict[str, Any]:
-    """An L4 that starts at once, with an API server that has little to send."""
-    env = [{"name": "SIM_PROFILE", "value": "l4-8b"}, {"name": "SIM_GPU_MEMORY_GIB", "value": "22.03"}]
+    """An L4, and few chunks for a stream: one client reads those of a whole fleet."""
+    env = {"SIM_PROFILE": "l4-8b", "SIM_GPU_MEMORY_GIB": "22.03", "SIM_STARTUP_SECONDS": f"{STARTUP_SECONDS}"}
     return spec(
-        env=env,
+        env=[{"name": name, "value": value} for name, value in env.items()],
         engine={"maxNumSeqs": 64, "extraArgs": ["--stream-interval", "50"]},
         scaling={"minReplicas": 1, "maxReplicas": MOST},
         gpu={"profile": "l4"},
@@ -113,6 +115,8 @@ PROFILE = {
     "resourceName": "nvidia.com/gpu",
     "memoryGiB": 22.03,
     "computeCapability": "8.9",
+    "bandwidthGBs": 300,
+    "tflops": 121,
     "gpusPerNode": 64,
     "resources": {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "512Mi"}},
 }
@@ -143,11 +147,12 @@ class Eyes:
         self._thread.join()
 
 
-def run(team: Tenant, number: int, factor: float) -> Step:
-    """One object, one step."""
+def run(team: Tenant, number: int, *, factor: float, then: int | None) -> Step:
+    """One step of an object that was applied before; `then` is the one to apply now, which starts meanwhile."""
     name, before = f"run-{number}", random.Random(number).uniform(*BEFORE_SECONDS)
-    team.apply(name, engine())
     team.until_settled(name, replicas=1)
+    if then is not None:
+        team.apply(f"run-{then}", engine())
     plan = arrivals(factor, before=before, seed=number, name=name)
     client = Client(team, f"load-{number}", urls=team.urls(name), requests=plan)
     client.until_started()
@@ -165,20 +170,17 @@ def run(team: Tenant, number: int, factor: float) -> Step:
 
 def _read(team: Tenant, name: str, step_at: float, found: Step) -> None:
     """What the watch has told of the object and its pods."""
-    pods: dict[str, bool] = {}
-    wanted = 1
+    pods, wanted = set(), 1
     for event in list(team.watch.history):
         at = event.at - step_at
         if event.kind == "LLMDeployment" and event.name == name and event.body["spec"]["replicas"] != wanted:
             wanted = event.body["spec"]["replicas"]
             found.wishes.append((at, wanted))
+            found.made = None
         if event.kind == "Pod" and event.body["metadata"].get("labels", {}).get("llmfleet.io/deployment") == name:
-            conditions = event.body.get("status", {}).get("conditions", [])
-            pods[event.name] = any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-            if wanted > 1 and len(pods) >= wanted and found.made is None:
+            pods.add(event.name)
+            if len(pods) >= wanted > 1 and found.made is None:
                 found.made = at
-            if wanted > 1 and sum(pods.values()) >= wanted and found.ready is None:
-                found.ready = at
 
 
 def figures(steps: Sequence[Step]) -> Iterator[str]:
@@ -190,7 +192,6 @@ def figures(steps: Sequence[Step]) -> Iterator[str]:
         "first": [step.wishes[0][0] if step.wishes else None for step in steps],
         "decided": [step.wishes[-1][0] if step.wishes else None for step in steps],
         "made": [step.made for step in steps],
-        "ready": [step.ready for step in steps],
     }
     for name, values in columns.items():
         known = sorted(value for value in values if value is not None)
@@ -223,10 +224,14 @@ def measure(runs: int, factors: Sequence[float], *, beside: int) -> Iterator[str
         profiles = [*values["gpuProfiles"], PROFILE]
         site.install(node, extra={"settings": {"scaling": PERIODS, "gpuProfiles": profiles}})
         with tenant(node, "reaction") as team, ThreadPoolExecutor(beside) as lanes:
-            for place, factor in enumerate(factors):
-                asked = [lanes.submit(run, team, place * runs + number, factor) for number in range(runs)]
+            numbers = range(runs * len(factors))
+            for number in numbers[:beside]:
+                team.apply(f"run-{number}", engine())
+            following = {n: n + beside for n in numbers if n + beside in numbers}
+            asked = [lanes.submit(run, team, n, factor=factors[n // runs], then=following.get(n)) for n in numbers]
+            for place in range(len(factors)):
                 steps = []
-                for one in asked:
+                for one in asked[place * runs : (place + 1) * runs]:
                     steps.append(one.result())
                     yield f"  {steps[-1].line()}"
                 yield from figures(steps)
@@ -237,7 +242,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=30, help="steps of each size (default: 30)")
     parser.add_argument("--factors", type=float, nargs="+", default=[4.0, 2.0], help="sizes (default: 4 2)")
-    parser.add_argument("--beside", type=int, default=4, help="objects at a time (default: 4)")
+    parser.add_argument("--beside", type=int, default=5, help="objects at a time (default: 5)")
     arguments = parser.parse_args()
     for line in measure(arguments.runs, arguments.factors, beside=arguments.beside):
         print(line, flush=True)

@@ -36,8 +36,9 @@ def alerts() -> dict[str, dict[str, Any]]:
 
 @cache
 def known() -> Mapping[str, frozenset[str]]:
-    """Every metric of the operator's page and of vLLM's, with its labels."""
-    series = runpy.run_path(str(REPOSITORY / "operator" / "generate.py"))["series"]()
+    """Every metric of the operator's page, of an activator's and of vLLM's, with its labels."""
+    pages = runpy.run_path(str(REPOSITORY / "operator" / "generate.py"))
+    series = [*pages["series"](), *pages["activator_series"]()]
     found = {name: set(labels) for name, _, labels, _ in series}
     for kind in ("process_resident_memory_bytes", "process_cpu_seconds_total"):
         found[kind] = set()

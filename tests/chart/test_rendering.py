@@ -9,9 +9,10 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from llmfleet.activator.app import LAST_SECONDS, WITHDRAWAL_SECONDS
 from llmfleet.api import crd
 from llmfleet.api.v1alpha1 import LLMDeployment
-from tests.chart.chart import CHART, KUBERNETES, HelmError, Manifest, helm, manifests, one, rendered
+from tests.chart.chart import CHART, KUBERNETES, HelmError, Manifest, activators, helm, manifests, one, rendered
 from tests.golden.pod_security import violations
 
 HERE = Path(__file__).parent / "cases"
@@ -61,11 +62,20 @@ def test_helm_lint_finds_nothing(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_operator_fits_the_restricted_profile(case: str) -> None:
-    pod = one(values(case), "Deployment")["spec"]["template"]["spec"]
-    assert list(violations(pod)) == []
-    assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
-    assert pod["securityContext"]["runAsUser"] >= 10000
+def test_all_pods_fit_the_restricted_profile(case: str) -> None:
+    for deployment in (one(values(case), "Deployment"), *activators(values(case), "Deployment")):
+        pod = deployment["spec"]["template"]["spec"]
+        assert list(violations(pod)) == []
+        assert pod["containers"][0]["securityContext"]["readOnlyRootFilesystem"] is True
+        assert pod["securityContext"]["runAsUser"] >= 10000
+
+
+def test_an_activator_that_goes_has_the_time_that_it_gives_its_requests() -> None:
+    """Five seconds until nobody connects any more, and some for the last answers."""
+    (deployment,) = activators({"activator": {"drainSeconds": 90}}, "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    assert "--drain-seconds=90" in pod["containers"][0]["args"]
+    assert pod["terminationGracePeriodSeconds"] >= 90 + WITHDRAWAL_SECONDS + LAST_SECONDS
 
 
 @pytest.mark.parametrize("case", CASES)

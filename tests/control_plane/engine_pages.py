@@ -27,7 +27,7 @@ def page(*, running: int) -> str:
 
 
 class EnginePages:
-    """`with EnginePages({address: page}):` - each address answers GET /metrics."""
+    """`with EnginePages({address: page}):` - each address answers GET /metrics, and any POST with nothing."""
 
     def __init__(self, pages: Mapping[str, Callable[[], str]]) -> None:
         self._servers = [ThreadingHTTPServer((address, PORT), _handler(told)) for address, told in pages.items()]
@@ -50,6 +50,12 @@ def _handler(told: Callable[[], str]) -> type[BaseHTTPRequestHandler]:
             self.send_response(200 if is_known else 404)
             self.end_headers()
             self.wfile.write(told().encode() if is_known else b"")
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"{}")
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

@@ -58,8 +58,10 @@ class Operator:
         namespaces: tuple[str, ...] = (),
         lease_namespace: str = "default",
         settings: dict[str, Any] | None = None,
+        activator: str = "",
     ) -> None:
         self.cluster = cluster
+        self._activator = activator
         self._document = SETTINGS | (settings or {})
         self._namespaces = namespaces
         self._lease_namespace = lease_namespace
@@ -74,7 +76,7 @@ class Operator:
         self._settings.write_text(yaml.safe_dump(self._document))
         argv = [sys.executable, "-m", "llmfleet", "run", f"--settings={self._settings}", f"--port={self.port}"]
         argv += [f"--namespace={namespace}" for namespace in self._namespaces]
-        argv += [f"--lease-namespace={self._lease_namespace}"]
+        argv += [f"--lease-namespace={self._lease_namespace}", f"--activator={self._activator}"]
         env = self.cluster.env | {"PYTHONPATH": str(ROOT / "operator"), "KUBECONFIG": str(self._kubeconfig)}
         self.started_at = dt.datetime.now(dt.UTC)
         with self._log.open("ab") as log:

@@ -13,6 +13,8 @@ from typing import Any
 
 from tests.cluster import ControlPlane
 from tests.control_plane import identities
+from tests.control_plane.activator_process import NAME as ACTIVATOR
+from tests.control_plane.activator_process import PORTS, ActivatorProcess
 from tests.control_plane.engine_pages import EnginePages, page
 from tests.control_plane.kubelet import Kubelet, crashing, ready
 from tests.control_plane.operator_process import Operator, Target, install_crd, until
@@ -28,6 +30,7 @@ SETTINGS: dict[str, Any] = {
     "prometheus": PROMETHEUS,
     "scaling": {"scrapePeriodSeconds": 0.3, "decisionPeriodSeconds": 0.3, "staleAfterSeconds": 5},
     "hangs": {"graceSeconds": 1},
+    "activator": PORTS,
 }
 UNKNOWN = {"source": "acme/novel-7b"}
 BAD = {"maxModelLen": 200000}
@@ -55,6 +58,7 @@ class Life:
 
     cluster: ControlPlane
     operator: Operator
+    activator: ActivatorProcess
 
 
 def script(pod: dict[str, Any]) -> dict[str, Any]:
@@ -76,11 +80,18 @@ def lived() -> Iterator[Life]:
         meta = {"name": "canaries", "namespace": "default"}
         cluster.apply({"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": CANARIES})
         kubeconfig = identities.operator(cluster, **VALUES)
-        operator = Operator(cluster, kubeconfig=kubeconfig, lease_namespace=identities.RELEASE, settings=SETTINGS)
-        with operator:
+        operator = Operator(
+            cluster,
+            kubeconfig=kubeconfig,
+            lease_namespace=identities.RELEASE,
+            settings=SETTINGS,
+            activator=ACTIVATOR,
+        )
+        own = cluster.service_account_kubeconfig(identities.RELEASE, ACTIVATOR)
+        with ActivatorProcess(cluster, own, namespace=identities.RELEASE) as activator, operator:
             operator.wait_until_leading()
             live(cluster)
-            yield Life(cluster, operator)
+            yield Life(cluster, operator, activator)
 
 
 def live(cluster: ControlPlane) -> None:
@@ -107,6 +118,17 @@ def live(cluster: ControlPlane) -> None:
     come_and_go(Target(cluster, "by-hpa"), "HPA", "horizontalpodautoscaler")
     come_and_go(Target(cluster, "by-keda"), "KEDA", "scaledobject")
     Target(cluster, "bucket").apply(**BUCKET_SECRETS)
+    sleep(Target(cluster, "asleep"))
+
+
+def sleep(target: Target) -> None:
+    """The activator's place in an object's address, changed, and then no more."""
+    scaling = {"minReplicas": 0, "maxReplicas": 1, "idleToZeroSeconds": 1, "scaleDownDelaySeconds": 0}
+    target.apply(scaling=scaling, **HUB_SECRETS)
+    target.wait_for("Available", reason="ScaledToZero")
+    target.apply(replicas=1, scaling=scaling | {"minReplicas": 1}, **HUB_SECRETS)
+    place = f"{target.name}-activator"
+    until(lambda: target.cluster.find("endpointslices", place) is None, what="the end of the place")
 
 
 def come_and_go(target: Target, mode: str, kind: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chart.chart import manifests
+from tests.chart.chart import is_activators, manifests
 from tests.cluster import ControlPlane
 from tests.cluster.audit import Event
 from tests.control_plane import identities
@@ -15,6 +15,7 @@ from tests.control_plane.scripted_life import CANARIES, VALUES, Life, everything
 pytestmark = pytest.mark.control_plane
 
 USER = f"system:serviceaccount:{identities.RELEASE}:{identities.RELEASE}"
+ACTIVATOR = f"{USER}-activator"
 FORBIDDEN, CREATED = 403, 201
 
 Right = tuple[str, str, str]
@@ -27,8 +28,9 @@ def life() -> Iterator[Life]:
         yield found
 
 
-def granted() -> set[Right]:
-    roles = [m for m in manifests(VALUES) if m["kind"] in {"Role", "ClusterRole"} and _is_operators(m)]
+def granted(user: str) -> set[Right]:
+    found = [m for m in manifests(VALUES) if m["kind"] in {"Role", "ClusterRole"} and _is_nobody_elses(m)]
+    roles = [role for role in found if is_activators(role) is (user == ACTIVATOR)]
     return {
         (group, resource, verb)
         for role in roles
@@ -39,7 +41,7 @@ def granted() -> set[Right]:
     }
 
 
-def _is_operators(role: dict[str, object]) -> bool:
+def _is_nobody_elses(role: dict[str, object]) -> bool:
     """Not the aggregated roles, which are people's: the operator is bound to no role with that label."""
     labels = str(role["metadata"])
     return "rbac.authorization.k8s.io/aggregate-to" not in labels
@@ -51,16 +53,18 @@ def used(event: Event) -> set[Right]:
     return {(event.group, event.resource, verb) for verb in verbs}
 
 
-def test_every_right_that_is_granted_is_used(life: Life) -> None:
-    events = life.cluster.audit_log.events(user=USER, where=lambda e: e.code != FORBIDDEN)
+@pytest.mark.parametrize("user", [USER, ACTIVATOR])
+def test_every_right_that_is_granted_is_used(life: Life, user: str) -> None:
+    events = life.cluster.audit_log.events(user=user, where=lambda e: e.code != FORBIDDEN)
     done = {right for event in events for right in used(event)}
-    assert sorted(granted() - done) == []
+    assert sorted(granted(user) - done) == []
 
 
-def test_no_request_was_refused(life: Life) -> None:
-    refused = life.cluster.audit_log.events(user=USER, where=lambda e: e.code == FORBIDDEN)
+@pytest.mark.parametrize("user", [USER, ACTIVATOR])
+def test_no_request_was_refused(life: Life, user: str) -> None:
+    refused = life.cluster.audit_log.events(user=user, where=lambda e: e.code == FORBIDDEN)
     assert sorted({(e.verb, e.group, e.resource, e.namespace) for e in refused}) == []
-    assert "lacks a right" not in life.operator.log
+    assert "lacks a right" not in life.operator.log + life.activator.log
 
 
 def test_the_rights_of_single_namespaces_suffice() -> None:
@@ -97,6 +101,7 @@ def test_a_secret_stands_nowhere_but_in_its_secret(life: Life, canary: str) -> N
         "metrics": life.operator.page("/metrics")[1],
         "argv": Path(f"/proc/{process.pid}/cmdline").read_text(),
         "environment": Path(f"/proc/{process.pid}/environ").read_text(),
+        "activator's log": life.activator.log,
         "audit log": life.cluster.audit_log.path.read_text(),
     }
     assert [name for name, text in places.items() if canary in text] == []

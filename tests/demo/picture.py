@@ -64,9 +64,8 @@ def main(file: Path) -> None:
         assert prometheus is not None
         data = {panel["id"]: list(lines(prometheus, panel, start=start, end=end)) for panel in dashboard["panels"]}
     note = (
-        f"{MODEL} of `make demo` (simulated engines, a real chat trace in {SECONDS:.0f} s), minutes since the load "
-        "began; pods by the end of their name. Drawn by this project from the dashboard's file and a real Prometheus: "
-        "Grafana looks different."
+        f"{MODEL}: simulated engines, a real chat trace in {SECONDS:.0f} s; minutes since the load began, pods by the "
+        "end of their name. Drawn by this project from the dashboard's file and a real Prometheus."
     )
     file.write_text(drawing.picture(dashboard, data, note=note))
 

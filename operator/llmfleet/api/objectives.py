@@ -8,7 +8,10 @@ The presets are starting points; `spec.scaling.targets` overrides them. Where th
 - Waiting requests: public scalers begin at 3-5 for each replica (GKE's guide, the vLLM production stack, llm-d), which
   is Balanced. Latency lets one wait; Throughput takes a batch of 16, since a queue keeps its batches full.
 - The time to drain a standing queue is of the order of a replica's start (58-132 s measured on an H200 with vLLM 0.26):
-  a replica that comes later than the queue's end was not needed.
+  a replica that comes later than the queue's end was not needed. `targets.ttftSeconds` changes it in proportion.
+- Utilization: a simulated replica holds a TTFT of 2 s at 99 % up to 0.9 of its time (coding on an H200), 0.6 (coding on
+  an A100), or until its cache is full; several with a router that knows the idlest hold it longer. What long prompts
+  leave of these targets is `scaling/capacity.py`'s to work out, from the time to first token.
 """
 
 from dataclasses import dataclass

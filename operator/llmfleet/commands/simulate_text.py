@@ -5,7 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from statistics import fmean
 
-from llmfleet.sim.advice import Advice, Goal
+from llmfleet.sim.advice import Advice, Goal, hours
 from llmfleet.sim.outcome import Outcome
 from llmfleet.sim.peers.catalogue import PEERS
 from llmfleet.sim.plot import ttft_p99
@@ -93,7 +93,7 @@ def _rules(of: Scenario, goal: Goal, outcomes: Mapping[str, Outcome]) -> Iterato
         numbers = [change.replicas for change in outcome.changes]
         replicas = f"{outcome.replicas_mean:.1f} ({min(numbers)}-{max(numbers)})"
         yield (
-            f"  {name:17} {100 * outcome.attainment(goal.slo):6.2f}% {outcome.gpu_hours:7.1f} "
+            f"  {name:17} {100 * outcome.attainment(goal.slo):6.2f}% {hours(outcome.gpu_hours):>7} "
             f"{'-' if dollars is None else f'${dollars:.0f}':>7} {_seconds(outcome.ttft_quantile(0.5)):>8} "
             f"{_seconds(outcome.ttft_quantile(0.99)):>7} {replicas:>12} {outcome.actions:5}"
         )
@@ -126,7 +126,7 @@ def _verdict(of: Scenario, goal: Goal, name: str, outcome: Outcome) -> Iterator[
     kept = "keeps" if goal.is_kept(outcome) else "misses"
     words = (
         f"{name} {kept} the objective: {100 * outcome.attainment(goal.slo):.2f} % of the requests in time, "
-        f"{outcome.failed} failed, {outcome.gpu_hours:.1f} GPU-hours"
+        f"{outcome.failed} failed, {hours(outcome.gpu_hours)} GPU-hours"
     )
     dollars, million = cost(of, outcome), cost_per_million(of, outcome)
     if dollars is not None and million is not None:

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from llmfleet.sim.fleet import Startup, simulate
 from llmfleet.sim.outcome import Outcome, Slo
 from llmfleet.sim.peers.bounds import Bounds
 from llmfleet.sim.peers.catalogue import PEERS
-from llmfleet.sim.rule import Rule
+from llmfleet.sim.peers.static import Static
+from llmfleet.sim.rule import Rule, View
 from llmfleet.sim.scenario import Scenario, ScenarioError, scenario
 from llmfleet.sim.steptime import StepTime
 from llmfleet.sim.trace import Trace
@@ -52,8 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     sys.stdout.write(json.dumps(document, indent=2) + "\n" if arguments.json else text)
     if arguments.output:
         _write(arguments.output, document, text)
-        plot.draw(outcomes, arguments.output / "simulation.svg", slo=goal.slo, title=simulate_text.head(of))
-        plot.draw(outcomes, arguments.output / "simulation.png", slo=goal.slo, title=simulate_text.head(of))
+        for ending in ("svg", "png"):
+            path = arguments.output / f"simulation.{ending}"
+            plot.draw(outcomes, path, slo=goal.slo, title=simulate_text.head(of))
     return 0 if goal.is_kept(first) else 1
 
 
@@ -134,7 +137,11 @@ def _rule(name: str, of: Scenario) -> Rule:
 
 def _played(name: str, rule: Rule, of: Scenario, trace: Trace, arguments: argparse.Namespace) -> Outcome:
     _say(f"playing {len(trace):,} requests to {name}")
-    return simulate(of.fleet, trace, rule, seed=arguments.seed)
+    fleet = of.fleet
+    if isinstance(rule, Static):
+        nothing = View(now=0.0, replicas=0, pods=(), active=0, arrived=0)
+        fleet = replace(fleet, initial=rule.decide(nothing))
+    return simulate(fleet, trace, rule, seed=arguments.seed)
 
 
 def _write(folder: Path, document: Mapping[str, Any], text: str) -> None:

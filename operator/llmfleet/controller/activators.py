@@ -31,8 +31,6 @@ PATIENCE = 3
 """Questions without an answer after which an activator no longer counts."""
 LARGEST_ANSWER = 1 << 20
 STATE_PATH = "/state"
-PORT = 8080
-"""Of the activators' own pages."""
 
 
 class State(BaseModel):
@@ -54,6 +52,8 @@ class HomeView:
     version: int
     ready: tuple[str, ...]
     """Addresses."""
+    port: int
+    """Of the activators' own pages; 0: none is known."""
     family: str
 
 
@@ -65,7 +65,11 @@ def view_home(body: Mapping[str, Any], _: HomeView | None = None) -> HomeView:
         if conditions.get("ready") is not False and not conditions.get("terminating"):
             ready += endpoint["addresses"]
     return HomeView(
-        uid=meta["uid"], version=int(meta["resourceVersion"]), ready=tuple(ready), family=body["addressType"]
+        uid=meta["uid"],
+        version=int(meta["resourceVersion"]),
+        ready=tuple(ready),
+        port=next((port["port"] or 0 for port in body.get("ports") or []), 0),
+        family=body["addressType"],
     )
 
 
@@ -117,11 +121,10 @@ class Activators:
         """Activators that answer."""
         return sum(bool(one.missed < PATIENCE) for one in self._known.values())
 
-    def ready(self) -> list[str]:
-        """Addresses of those that are to be asked."""
-        return sorted(
-            {address for here in self.homes.items.values() for home in here.values() for address in home.ready}
-        )
+    def ready(self) -> dict[str, int]:
+        """Addresses of those that are to be asked, and the port of each."""
+        homes = [home for here in self.homes.items.values() for home in here.values() if home.port]
+        return {address: home.port for home in homes for address in home.ready}
 
     def take(self, answers: Mapping[str, State | None]) -> None:
         """Take note of what all that are Ready answered; None where one did not."""
@@ -171,7 +174,6 @@ class Asking:
     listed: asyncio.Event
     """Set once it is known which there are."""
     is_leader: Callable[[], bool]
-    port: int = PORT
 
     async def run(self) -> None:
         """For ever."""
@@ -180,19 +182,32 @@ class Asking:
         async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session:
             while True:
                 if self.is_leader():
-                    addresses = self.board.ready()
-                    answers = await asyncio.gather(*(self._ask(session, address) for address in addresses))
-                    self.board.take(dict(zip(addresses, answers, strict=True)))
+                    there = self.board.ready()
+                    answers = await asyncio.gather(*(self._ask(session, *one) for one in there.items()))
+                    self.board.take(dict(zip(there, answers, strict=True)))
                 await asyncio.sleep(ASK_PERIOD)
 
-    async def _ask(self, session: aiohttp.ClientSession, address: str) -> State | None:
+    async def _ask(self, session: aiohttp.ClientSession, address: str, port: int) -> State | None:
         host = f"[{address}]" if ":" in address else address
         try:
-            async with session.get(f"http://{host}:{self.port}{STATE_PATH}", allow_redirects=False) as answer:
-                body = await answer.content.read(LARGEST_ANSWER) if answer.status == 200 else b""  # noqa: PLR2004
-                while answer.status == 200 and not answer.content.at_eof() and len(body) < LARGEST_ANSWER:  # noqa: PLR2004
-                    body += await answer.content.read(LARGEST_ANSWER)
+            async with session.get(f"http://{host}:{port}{STATE_PATH}", allow_redirects=False) as answer:
+                answer.raise_for_status()
+                body = await read_up_to(answer.content, LARGEST_ANSWER)
             return State.model_validate_json(body)
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             logger.debug("activator %s: %s", address, error)
             return None
+
+
+async def read_up_to(stream: aiohttp.StreamReader, limit: int) -> bytes:
+    """A whole body.
+
+    Raises:
+        ValueError: it is longer than the limit.
+    """
+    body = b""
+    async for chunk in stream.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise ValueError(f"the answer is longer than {limit} bytes")
+    return body

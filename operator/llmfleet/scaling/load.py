@@ -18,11 +18,11 @@ STEP = 1.5
 CHANCE = 4.0
 """Standard deviations by which a step must stand out: those that were seen, or of independent arrivals if these are
 more."""
-FIRST_SIGN = 1.1
-"""Times the rate before at which the interval before counts as a part of a step."""
+FIRST_SIGN = 2.0
+"""The same for the look before to count as the beginning of a step."""
 LENGTHS_WINDOW = 600.0
 """Seconds in which what was seen of requests' lengths loses most of its weight."""
-MIN_REQUESTS = 10.0
+MIN_REQUESTS = 20.0
 """Requests of which lengths must be known before they mean anything."""
 
 
@@ -33,9 +33,9 @@ class Flow:
     seconds: float
     arrivals: float
     tokens: float
-    """Tokens computed: of prompts, and generated."""
+    """Tokens computed: of prompts, and generated. Of a queue that becomes shorter only as many as arrive count."""
     reads: float
-    """Tokens of KV cache read."""
+    """Tokens of KV cache read, counted alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,8 @@ class Demand:
 
     arrivals: float
     """Requests per second."""
+    scatter: float = 0.0
+    """Standard error of rate and lengths, as a share, if requests come independently and scatter by their mean."""
     prompt: float
     """Prompt tokens of a request that have to be computed: those in the prefix cache have not."""
     output: float
@@ -106,14 +108,19 @@ class Load:
         if not fresh:
             return self
         seconds = sum(one.seconds for one in newest) / len(newest)
+        arrivals = max(0.0, sum(one.arrived / one.seconds for one in newest))
+        admitted = sum(one.admitted / one.seconds for one in newest)
+        share = arrivals / admitted if admitted > arrivals else 1.0
         flow = Flow(
             seconds=seconds,
-            arrivals=max(0.0, sum(one.arrived / one.seconds for one in newest)),
-            tokens=sum((one.computed_tokens + one.generated_tokens) / one.seconds for one in newest),
-            reads=sum(one.steps * one.kv_tokens / one.seconds for one in newest),
+            arrivals=arrivals,
+            tokens=share * sum((one.computed_tokens + one.generated_tokens) / one.seconds for one in newest),
+            reads=share * sum(one.steps * one.kv_tokens / one.seconds for one in newest),
         )
-        flows, rising = _joined(self.flows, flow, rising=self.rising)
-        return Load(max(one.at for one in fresh), flows, self.lengths.after(fresh, seconds), rising)
+        at = max(one.at for one in fresh)
+        known = self.flows if at - self.taken <= WINDOW else ()
+        flows, rising = _joined(known, flow, rising=self.rising)
+        return Load(at, flows, self.lengths.after(fresh, seconds), rising)
 
     @property
     def demand(self) -> Demand | None:
@@ -124,8 +131,10 @@ class Load:
         flows = self.flows[:-1] if self.rising else self.flows
         seconds = sum(flow.seconds for flow in flows)
         prompt, output = lengths.prompt / lengths.admitted, lengths.generated / lengths.ended
+        arrivals = _mean(flows)
         return Demand(
-            arrivals=_mean(flows),
+            arrivals=arrivals,
+            scatter=sqrt(1 / max(1.0, arrivals * seconds) + 1 / lengths.admitted),
             prompt=lengths.computed / lengths.admitted,
             output=max(1.0, output),
             context=max(lengths.held / lengths.running, prompt + output / 2),
@@ -139,7 +148,7 @@ def _joined(flows: tuple[Flow, ...], flow: Flow, *, rising: bool) -> tuple[tuple
     if not _stands_out(flow, flows):
         return _recent((*flows, flow)), False
     before, last = flows[:-1], flows[-1]
-    if rising or (before and _mean(before) * FIRST_SIGN < last.arrivals):
+    if rising or (before and last.arrivals > _mean(before) + FIRST_SIGN * _deviation(last, before)):
         return (flow,), False
     return _recent((*flows, flow)), True
 
@@ -163,9 +172,14 @@ def _stands_out(flow: Flow, before: Sequence[Flow]) -> bool:
     if not before:
         return False
     mean = _mean(before)
+    return flow.arrivals > max(STEP * mean, mean + CHANCE * _deviation(flow, before))
+
+
+def _deviation(flow: Flow, before: Sequence[Flow]) -> float:
+    """Of a look's rate: as was seen before, or of independent arrivals, whichever is more."""
+    mean = _mean(before)
     scatter = sum((one.arrivals - mean) ** 2 for one in before) / len(before)
-    deviation = sqrt(max(scatter, flow.arrivals / flow.seconds))
-    return flow.arrivals > max(STEP * mean, mean + CHANCE * deviation)
+    return sqrt(max(scatter, flow.arrivals / flow.seconds))
 
 
 SILENCE = Load()

@@ -52,10 +52,15 @@ class Round:
             known.looking = True
             self._started.append(tasks.create_task(self._look_at(ref, pod, known)))
 
+    async def answered(self) -> None:
+        """Wait for the last answer."""
+        if self._started:
+            await asyncio.wait(self._started)
+
     async def end(self) -> None:
         """Wait for the last answer, and show how long the cycle took."""
         if self._started:
-            await asyncio.wait(self._started)
+            await self.answered()
             self._metrics.cycles.labels("scrape").observe(self._clock.monotonic() - self._began)
 
     async def _look_at(self, ref: ObjectRef, pod: PodRef, known: PodMemory) -> None:

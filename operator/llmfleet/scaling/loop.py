@@ -43,6 +43,9 @@ ANSWER_SHARE = 0.1
 SPREAD = 0.8
 """Share of a period over which a cycle is spread: what it takes longer than it should does not yet make it late."""
 
+SECOND_LOOK = 2.0
+"""Seconds from a look that may have seen the beginning of a step of the load to another one, which sees its height."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -92,14 +95,29 @@ class ScalingLoop:
         """Start a look at each ready pod that is not being looked at."""
         if not self.is_leader():
             return
-        looks = Round(self.scraper, clock=self.clock, metrics=self.metrics, is_known=lambda ref: ref in self._objects)
+        looks = self._round()
         async for watched in self._turns(self.settings.scrape_period_seconds):
-            memory = self._memory(watched)
-            memory.keep(watched.pods)
-            for pod in watched.pods:
-                if pod.ready and pod.ip and not pod.terminating and not watched.suspended:
-                    looks.start(tasks, watched.ref, pod, memory.pod(pod))
+            self._look_at(tasks, watched, looks)
         tasks.create_task(looks.end())
+
+    def _round(self) -> Round:
+        return Round(self.scraper, clock=self.clock, metrics=self.metrics, is_known=lambda ref: ref in self._objects)
+
+    def _look_at(self, tasks: asyncio.TaskGroup, watched: WatchedObject, looks: Round) -> None:
+        memory = self._memory(watched)
+        memory.keep(watched.pods)
+        for pod in watched.pods:
+            if pod.ready and pod.ip and not pod.terminating and not watched.suspended:
+                looks.start(tasks, watched.ref, pod, memory.pod(pod))
+
+    async def _look_again(self, tasks: asyncio.TaskGroup, watched: WatchedObject, memory: ObjectMemory) -> None:
+        """A look and a decision out of turn."""
+        await self.clock.sleep(SECOND_LOOK)
+        if self._objects.get(watched.ref) is memory and self.is_leader():
+            looks = self._round()
+            self._look_at(tasks, watched, looks)
+            await looks.answered()
+            self._try_to_decide(tasks, watched)
 
     def _turns(self, period: float) -> AsyncIterator[WatchedObject]:
         seconds, objects = SPREAD * period, self.directory.objects()
@@ -113,24 +131,22 @@ class ScalingLoop:
         began, seen = self.clock.monotonic(), set()
         async for watched in self._turns(self.settings.decision_period_seconds):
             seen.add(watched.ref)
-            try:
-                self._decide(tasks, watched)
-            except Exception:  # noqa: BLE001 (one bad object never harms the others)
-                _log.exception("scaling: deciding on %s/%s failed", watched.ref.namespace, watched.ref.name)
-                self.metrics.errors.labels("decide").inc()
+            self._try_to_decide(tasks, watched)
         self._forget([ref for ref in self._objects if ref not in seen])
         self.metrics.cycles.labels("decide").observe(self.clock.monotonic() - began)
 
     async def wake(self, tasks: asyncio.TaskGroup) -> None:
         """Decide at once for each object at zero for which requests wait."""
-        if not self.is_leader():
-            return
-        for watched in self.directory.asleep_and_asked():
-            try:
-                self._decide(tasks, watched)
-            except Exception:  # noqa: BLE001 (one bad object never harms the others)
-                _log.exception("scaling: waking %s/%s failed", watched.ref.namespace, watched.ref.name)
-                self.metrics.errors.labels("decide").inc()
+        if self.is_leader():
+            for watched in self.directory.asleep_and_asked():
+                self._try_to_decide(tasks, watched)
+
+    def _try_to_decide(self, tasks: asyncio.TaskGroup, watched: WatchedObject) -> None:
+        try:
+            self._decide(tasks, watched)
+        except Exception:  # noqa: BLE001 (one bad object never harms the others)
+            _log.exception("scaling: deciding on %s/%s failed", watched.ref.namespace, watched.ref.name)
+            self.metrics.errors.labels("decide").inc()
 
     def _decide(self, tasks: asyncio.TaskGroup, watched: WatchedObject) -> None:
         memory, now = self._memory(watched), self.clock.monotonic()
@@ -167,6 +183,8 @@ class ScalingLoop:
             tasks.create_task(self._write(watched, fleet, decision, memory))
         else:
             self._publish(decision, memory)
+        if memory.state.load.rising:
+            tasks.create_task(self._look_again(tasks, watched, memory))
         return decision
 
     def _follow(self, watched: WatchedObject, config: ScalingConfig, fleet: Fleet, memory: ObjectMemory) -> None:

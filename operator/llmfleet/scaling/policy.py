@@ -5,9 +5,11 @@ rules, in the order in which they bind:
 
 1. minReplicas and maxReplicas always hold, also when nothing is known.
 2. More replicas at once, the whole answer in one decision, as far as the known part of the load asks for them. Replicas
-   that still start are part of the current number, so they are not asked for twice.
+   that still start are part of the current number, so they are not asked for twice. Only where the newest look may have
+   seen the beginning of a step of the arrivals, the next look, which knows its height, decides.
 3. Fewer only when every serving replica gave fresh numbers, every term has agreed for the whole scale-down delay (the
-   largest wish in that time is what is done), and a whole delay has passed since this memory began.
+   largest wish in that time is what is done), a whole delay has passed since this memory began, and two since replicas
+   were added. What the rest would carry is the terms' to work out.
 4. With minReplicas 0 the step between one replica and none is `idle`'s.
 5. No more replicas while the last ones find no room, and no write against somebody else who keeps writing the number.
 
@@ -138,6 +140,8 @@ def _reason(
     """The one word of ScalingActive and the remark that belongs to it. The first that applies."""
     if obstacle := _obstacle(config, fleet, asked):
         return obstacle
+    if state.load.rising and asked > fleet.current:
+        return Reason.SCALING, "arrivals have just begun to step up: the next look tells how far"
     if target <= fleet.current and not _complete(fleet):
         return _held(fleet)
     if config.bounded(asked) < target:

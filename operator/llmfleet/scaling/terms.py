@@ -48,7 +48,11 @@ class Term:
 
 
 def memory(config: ScalingConfig, fleet: Fleet) -> Term | None:
-    """KV-cache usage of all replicas together, over the target for one. A replica that preempts counts as over-full."""
+    """KV-cache usage of all replicas together, over the target for one. A replica that preempts counts as over-full.
+
+    Usage is arrivals times residence, and residence grows as 1 / (1 - utilization): where the step-time model knows the
+    utilization, usage on another number of replicas follows from that; else it is taken to be in proportion to load.
+    """
     serving = [replica.signals for replica in fleet.serving if replica.signals.kv is not None]
     usages = known(signals.kv for signals in serving)
     if not usages:
@@ -59,22 +63,32 @@ def memory(config: ScalingConfig, fleet: Fleet) -> Term | None:
     mean = _percent(sum(usages) / len(usages))
     words = f"KV cache {mean} full on {counted(len(usages))} (target {_percent(target)})"
     words += f", {preempting} of them preempting" if preempting else ""
-    return Term("memory", fitting(demand / target, fleet.current), words)
+    exact = demand / target
+    if fleet.capacity:
+        busy = min(1.0, fleet.capacity.work / len(usages))
+        exact = exact * (1 - busy) + busy * len(usages)
+    return Term("memory", fitting(exact, fleet.current), words)
 
 
 def backlog(config: ScalingConfig, fleet: Fleet) -> Term | None:
     """The requests that wait, how fast they become more, and what full replicas were seen to serve.
 
-    Up to `targets.waiting` for each replica the queue asks for the replicas that hold it. Beyond, the number comes from
-    flows. A queue that does not shrink asks for at least one more; one that drains in time for none. Without a queue
-    the arrivals ask for no more than the present number, but hold it as far as full replicas were seen to need it:
-    KV usage falls faster than load, and to prefill-bound load it is blind.
+    Up to `targets.waiting` for each replica the queue asks for the replicas that hold it; of the shortest queue of the
+    last seconds, where the step-time model knows what the arrivals need. Beyond, the number comes from flows. A queue
+    that does not shrink asks for at least one more; one that drains in time for none. Without a queue the arrivals ask
+    for no more than the present number, but hold it as far as full replicas were seen to need it, while the step-time
+    model knows nothing: KV usage falls faster than load, and to prefill-bound load it is blind.
     """
     queues = known(replica.signals.queue for replica in fleet.serving)
     if not queues:
         return None
     waiting, allowed, arrivals = sum(queues), config.targets.waiting, _arrivals(fleet)
-    replicas = min(fleet.current, ceil(waiting / allowed * (1 + TOLERANCE) - _EPSILON))
+    held = (
+        waiting
+        if fleet.capacity is None
+        else min(waiting, total(one.signals.queue_least for one in fleet.serving) or 0)
+    )
+    replicas = min(fleet.current, ceil(held / allowed * (1 + TOLERANCE) - _EPSILON))
     words = f"{waiting:.0f} waiting on {counted(len(queues))} (target {allowed:.0f} each)"
     if arrivals is not None and fleet.service_rate and fleet.capacity is None:
         replicas = max(replicas, min(fleet.current, ceil(arrivals / (SERVICE_TARGET * fleet.service_rate) - _EPSILON)))
@@ -88,14 +102,15 @@ def work(config: ScalingConfig, fleet: Fleet) -> Term | None:
     """The time that arriving requests take, and the places that they will hold, by the step-time model.
 
     Looks at what comes, not at what is there: it asks for the replicas of a new load before cache and queue show it,
-    and keeps those without which the load would not be carried, however empty cache and queue are now.
+    and keeps those without which the load would not be carried, however empty cache and queue are now. A rate of few
+    requests is not known well, so it moves nothing until it is off by more than its own scatter.
     """
     capacity = fleet.capacity
     if capacity is None:
         return None
-    most = max(fleet.current, config.max_replicas) + 1
-    if capacity.carried(fleet.current, 1 / (1 + TOLERANCE)):
-        replicas = min(fleet.current, capacity.needed(1 + TOLERANCE, most=most))
+    most, margin = max(fleet.current, config.max_replicas) + 1, 1 + max(TOLERANCE, capacity.demand.scatter)
+    if capacity.carried(fleet.current, 1 / margin):
+        replicas = min(fleet.current, capacity.needed(margin, most=most))
     else:
         replicas = capacity.needed(most=most)
     demand = capacity.demand
@@ -148,6 +163,8 @@ def _served(signals: PodSignals) -> float | None:
 
 def _arrivals(fleet: Fleet) -> float | None:
     """Requests per second that come in: those served and those by which the queues grow."""
+    if fleet.capacity:
+        return fleet.capacity.demand.arrivals
     served = total(_served(replica.signals) for replica in fleet.serving)
     growth = total(replica.signals.queue_growth for replica in fleet.serving)
     return None if served is None or growth is None else max(0.0, served + growth)

@@ -5,7 +5,7 @@ least; at last the fewest at most that still do. Which targets the object sets f
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from math import ceil
 
@@ -20,6 +20,10 @@ ROOM = 2.0
 """Replicas that a trial may have, times those that the busiest minute's work would fill."""
 ENOUGH = 0.99
 """Share of the time for which the most replicas that are recommended must have been enough."""
+LEAST_STEPS = 4
+"""Numbers of replicas at least that are tried, but for the first, until one does."""
+AS_CHEAP = 1.02
+"""Times the GPU-hours of the cheapest: not worth another objective than the object's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,6 @@ class Trial:
     enough: int
     """Those that were enough for nearly all of the time."""
     kept: bool
-    middle: int
-    """The median of the replicas over time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Advice:
 def advise(
     scenario: Scenario, trace: Trace, goal: Goal, *, seed: int = 1, progress: Callable[[str], None] = lambda _: None
 ) -> Advice:
-    """Play what might do better than the object's own block; `progress` is told of each trial."""
+    """Play the object's own block and what might do better; `progress` is told of each trial."""
     trials: list[Trial] = []
 
     def tried(objective: Objective, least: int, most: int) -> Trial:
@@ -70,14 +72,31 @@ def advise(
         trials.append(_trial(scenario, trace, goal, scaling=_block(scenario, objective, least, most), seed=seed))
         return trials[-1]
 
-    ceiling = _ceiling(scenario, trace)
-    best = _best([tried(objective, 1, ceiling) for objective in Objective])
+    given, ceiling = scenario.scaling, _ceiling(scenario, trace)
+    own = given.objective
+    best = _best([tried(objective, 1, ceiling) for objective in Objective], own)
     if not best.kept:
-        for least in sorted({2, best.middle, best.enough} - {1}):
-            if least <= ceiling and (best := _best([best, tried(best.scaling.objective, least, ceiling)])).kept:
-                break
+        best = _raised(best, tried, own=own, ceiling=ceiling)
     bounded = _narrowed(best, tried)
-    return Advice(bounded, _reason(bounded, trials, goal), tuple(trials))
+    best = _best([tried(own, given.min_replicas, given.max_replicas), bounded], own)
+    return Advice(best, _reason(best, trials, goal), tuple(trials))
+
+
+def _raised(best: Trial, tried: Callable[[Objective, int, int], Trial], *, own: Objective, ceiling: int) -> Trial:
+    """With more replicas at least: the fewest that do, and then the objective that is cheapest with them."""
+    most = min(max(2, best.most), ceiling)
+    for least in sorted({2 + (most - 2) * step // LEAST_STEPS for step in range(LEAST_STEPS + 1)}):
+        found = tried(best.scaling.objective, least, ceiling)
+        if found.kept:
+            others = [one for one in Objective if one is not best.scaling.objective]
+            return _best([found, *(tried(one, least, ceiling) for one in others)], own)
+        best = _best([best, found])
+    return best
+
+
+def hours(value: float) -> str:
+    """GPU-hours for people: three digits or so."""
+    return f"{value:,.1f}" if value >= 10 else f"{value:.2f}"  # noqa: PLR2004
 
 
 def _narrowed(best: Trial, tried: Callable[[Objective, int, int], Trial]) -> Trial:
@@ -88,13 +107,7 @@ def _narrowed(best: Trial, tried: Callable[[Objective, int, int], Trial]) -> Tri
         if fewer.kept:
             return fewer
     most = max(best.most, scaling.min_replicas)
-    return _replaced(best, scaling.model_copy(update={"max_replicas": most}))
-
-
-def _replaced(trial: Trial, scaling: ScalingSpec) -> Trial:
-    return Trial(
-        scaling, trial.attainment, trial.gpu_hours, trial.most, trial.enough, kept=trial.kept, middle=trial.middle
-    )
+    return replace(best, scaling=scaling.model_copy(update={"max_replicas": most}))
 
 
 def _block(scenario: Scenario, objective: Objective, least: int, most: int) -> ScalingSpec:
@@ -118,16 +131,16 @@ def _trial(scenario: Scenario, trace: Trace, goal: Goal, *, scaling: ScalingSpec
         most=max(change.replicas for change in outcome.changes),
         enough=outcome.replicas_quantile(ENOUGH),
         kept=goal.is_kept(outcome),
-        middle=outcome.replicas_quantile(0.5),
     )
 
 
-def _best(trials: list[Trial]) -> Trial:
-    """The cheapest that keeps the goal; where none does, the one that comes nearest."""
-    kept = [trial for trial in trials if trial.kept]
-    if kept:
-        return min(kept, key=lambda trial: trial.gpu_hours)
-    return max(trials, key=lambda trial: trial.attainment)
+def _best(trials: list[Trial], own: Objective | None = None) -> Trial:
+    """The cheapest that keeps the goal, or the object's own if that is as cheap; if none does, the nearest."""
+    kept = sorted((trial for trial in trials if trial.kept), key=lambda trial: trial.gpu_hours)
+    if not kept:
+        return max(trials, key=lambda trial: trial.attainment)
+    alike = [trial for trial in kept if trial.gpu_hours <= kept[0].gpu_hours * AS_CHEAP]
+    return next((trial for trial in alike if trial.scaling.objective is own), kept[0])
 
 
 def _ceiling(scenario: Scenario, trace: Trace) -> int:
@@ -141,7 +154,7 @@ def _ceiling(scenario: Scenario, trace: Trace) -> int:
 def _reason(chosen: Trial, trials: list[Trial], goal: Goal) -> str:
     first = {trial.scaling.objective: trial for trial in reversed(trials[: len(Objective)])}
     compared = "; ".join(
-        f"{objective.value} serves {100 * trial.attainment:.2f} % at {trial.gpu_hours:.1f} GPU-hours"
+        f"{objective.value} serves {100 * trial.attainment:.2f} % at {hours(trial.gpu_hours)} GPU-hours"
         for objective, trial in first.items()
     )
     scaling = chosen.scaling
@@ -151,9 +164,9 @@ def _reason(chosen: Trial, trials: list[Trial], goal: Goal) -> str:
             f"{100 * chosen.attainment:.2f} %: the load rises faster than a replica starts, or single requests take "
             f"longer than the objective. From 1 replica on: {compared}."
         )
-    least = "" if scaling.min_replicas == 1 else f" Fewer than {scaling.min_replicas} at least do not do."
+    least = "" if scaling.min_replicas == 1 else f" So minReplicas is {scaling.min_replicas}, the fewest tried that do."
     return (
         f"the cheapest that serves {100 * goal.share:g} % in time: {100 * chosen.attainment:.2f} % at "
-        f"{chosen.gpu_hours:.1f} GPU-hours, with up to {scaling.max_replicas} replicas. From 1 replica on: "
+        f"{hours(chosen.gpu_hours)} GPU-hours, with up to {scaling.max_replicas} replicas. From 1 replica on: "
         f"{compared}.{least}"
     )

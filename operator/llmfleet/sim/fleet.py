@@ -7,15 +7,12 @@ taken from the trace in order. `spec.py` says what the fleet is made of, `pod.py
 from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
-from itertools import count
 from math import ceil, floor, inf
-from operator import attrgetter
-from random import Random
-from typing import Any
 
 from llmfleet.sim.accounts import Accounts
-from llmfleet.sim.outcome import Change, Outcome, Sample
+from llmfleet.sim.outcome import Outcome, Sample
 from llmfleet.sim.pod import Pod
+from llmfleet.sim.pods import Pods, in_flight
 from llmfleet.sim.rule import Rule, View
 from llmfleet.sim.sequence import Request
 from llmfleet.sim.spec import NO_API_SERVER, ApiServer, Failures, FleetSpec, Router, Startup, Victim
@@ -25,7 +22,6 @@ __all__ = ["NO_API_SERVER", "ApiServer", "Failures", "FleetSpec", "Router", "Sta
 
 MOMENT = 1e-6
 """Seconds within which two times count as the same."""
-_in_flight = attrgetter("in_flight")
 
 
 def simulate(
@@ -39,28 +35,18 @@ def simulate(
     return _Fleet(fleet, trace, rule, seed, progress).run()
 
 
-class _Fleet:
+class _Fleet(Pods):
     """One run."""
 
     def __init__(
         self, spec: FleetSpec, trace: Trace, rule: Rule, seed: int, progress: Callable[[float], None] | None
     ) -> None:
-        self.spec = spec
+        super().__init__(spec, Accounts(trace), seed=seed)
         self.trace = trace
         self.rule = rule
-        self.seed = seed
         self.progress = progress
-        self.random = Random(f"run {seed}")
-        self.accounts = Accounts(trace)
-        self.heap: list[tuple[float, int, Callable[[float, Any], None], Any]] = []
-        self.numbers = count()
-        self.made = 0
-        self.pods: list[Pod] = []
-        self.ready: list[Pod] = []
         self.held: deque[int] = deque()  # requests at the gateway while no pod is ready
-        self.replicas = spec.first_replicas
         self.arrived = 0
-        self.active = 0
         self.first_decision = self.random.uniform(0, rule.period)
 
     def run(self) -> Outcome:
@@ -78,9 +64,6 @@ class _Fleet:
             do(now, what)
         return self.accounts.close(self.spec, max(now, self.trace.span))
 
-    def _at(self, time: float, do: Callable[[float, Any], None], what: Any = None) -> None:
-        heappush(self.heap, (time, next(self.numbers), do, what))
-
     def _begin(self) -> None:
         for _ in range(self.replicas):
             self._ready(0.0, (self._create(0.0), 0.0))
@@ -89,6 +72,10 @@ class _Fleet:
         self._at(0.0, self._sample)
         for time in self.spec.failures.crashes:
             self._at(time, self._crash_busiest)
+
+    def _phase(self) -> float:
+        lag: float | None = getattr(self.rule, "lag", None)
+        return self.random.uniform(0, self.rule.scrape) if lag is None else self.first_decision - lag
 
     # Requests
 
@@ -109,7 +96,7 @@ class _Fleet:
         if len(ready) == 1:
             pod = ready[0]
         else:
-            pod = min(ready, key=_in_flight) if self.spec.router == "least-requests" else ready[0]
+            pod = min(ready, key=in_flight) if self.spec.router == "least-requests" else ready[0]
             ready.remove(pod)
             ready.append(pod)
         pod.in_flight += 1
@@ -153,15 +140,12 @@ class _Fleet:
             if pod.terminating and not pod.in_flight:
                 self._leave(now, pod)
 
-    def _lose(self, requests: int) -> None:
-        """Requests that fail: their columns stay as they are."""
-        self.active -= requests
-
-    def _lose_all(self, now: float, pod: Pod) -> None:
-        """The engine is gone, and its requests with it; those that are still at its door find it closed."""
-        lost = pod.crash(now)
-        self.accounts.lost(lost, self.spec.api_server.latency_seconds)
-        self._lose(len(lost))
+    def _serve(self, now: float, pod: Pod) -> None:
+        """A pod is ready: it gets what the gateway holds."""
+        self._await_page(now, pod)
+        self._give_up(now, None)
+        while self.held and not pod.terminating:
+            self._route(now, self.held.popleft())
 
     def _give_up(self, now: float, _: None) -> None:
         """Fail what the gateway has held for too long."""
@@ -172,103 +156,6 @@ class _Fleet:
     def _wake(self, now: float, _: None) -> None:
         if self.held and not self.replicas:
             self._scale(now, 1)
-
-    # Pods
-
-    def _create(self, now: float) -> Pod:
-        self.made += 1
-        spec = self.spec
-        phase = self.random.uniform(0, self.rule.scrape)
-        pod = Pod(f"pod-{self.made}", now, limits=spec.limits, step_time=spec.step_time, phase=phase)
-        self.pods.append(pod)
-        return pod
-
-    def _start(self, now: float, pod: Pod) -> None:
-        random = Random(f"start {self.seed} {pod.name} {pod.starts}")
-        self._at(now + self.spec.startup.draw(random), self._ready, (pod, pod.started_at))
-
-    def _ready(self, now: float, what: tuple[Pod, float]) -> None:
-        pod, started_at = what
-        if pod.gone or pod.started_at != started_at:
-            return
-        pod.ready_at = now
-        self._note(now)
-        self._await_page(now, pod)
-        if self.spec.failures.crashes_per_hour:
-            life = self.random.expovariate(self.spec.failures.crashes_per_hour / 3600)
-            self._at(now + life, self._crash, (pod, started_at))
-        self._give_up(now, None)
-        if pod.terminating:
-            return
-        self.ready.append(pod)
-        while self.held:
-            self._route(now, self.held.popleft())
-
-    def _scale(self, now: float, wanted: int) -> None:
-        """Set spec.replicas; the Deployment follows at once."""
-        self.replicas = wanted
-        alive = [pod for pod in self.pods if not pod.terminating]
-        for _ in range(wanted - len(alive)):
-            self._start(now, self._create(now))
-        if len(alive) > wanted:
-            alive.sort(key=self._stays_longer)
-            for pod in alive[: len(alive) - wanted]:
-                self._delete(now, pod)
-        self._note(now)
-
-    def _stays_longer(self, pod: Pod) -> tuple[float, ...]:
-        if pod.ready_at is None:
-            return (0.0, -pod.created_at)
-        if self.spec.victim == "newest":
-            return (1.0, -pod.ready_at)
-        return (1.0, pod.in_flight, pod.replica.kv_tokens, -pod.ready_at)
-
-    def _delete(self, now: float, pod: Pod) -> None:
-        pod.terminating = True
-        pod.withdrawn_at = now + self.spec.withdrawal_seconds
-        if pod in self.ready:
-            self.ready.remove(pod)
-        if pod.ready_at is None:
-            self._remove(now, pod)
-        elif pod.in_flight:
-            self._at(pod.withdrawn_at + self.spec.drain_seconds, self._cut_off, pod)
-        else:
-            self._leave(now, pod)
-
-    def _leave(self, now: float, pod: Pod) -> None:
-        """A pod that goes has nothing left to do."""
-        self._at(max(now, pod.withdrawn_at) + self.spec.exit_seconds, self._remove, pod)
-
-    def _cut_off(self, now: float, pod: Pod) -> None:
-        """The drain is over: what is left fails."""
-        if not pod.gone and pod.in_flight:
-            self._lose_all(now, pod)
-            self._remove(now, pod)
-
-    def _remove(self, now: float, pod: Pod) -> None:
-        if pod.gone:
-            return
-        pod.gone = True
-        self.pods.remove(pod)
-        self._note(now)
-
-    def _crash_busiest(self, now: float, _: None) -> None:
-        if self.ready:
-            pod = max(self.ready, key=_in_flight)
-            self._crash(now, (pod, pod.started_at))
-
-    def _crash(self, now: float, what: tuple[Pod, float]) -> None:
-        pod, started_at = what
-        if pod.gone or pod.started_at != started_at:
-            return
-        self._lose_all(now, pod)
-        if pod in self.ready:
-            self.ready.remove(pod)
-        if pod.terminating:
-            self._remove(now, pod)
-            return
-        self._note(now)
-        self._start(now, pod)
 
     # Who looks
 
@@ -320,10 +207,3 @@ class _Fleet:
         if self.progress:
             self.progress(now)
         self._at(now + self.spec.sample_seconds, self._sample)
-
-    def _note(self, now: float) -> None:
-        """Write down the fleet of this moment, once."""
-        changes = self.accounts.changes
-        if changes and changes[-1].at == now:
-            changes.pop()
-        changes.append(Change(now, self.replicas, sum(pod.ready for pod in self.pods), len(self.pods)))

@@ -23,6 +23,8 @@ class Ours:
     period: float = 5.0
     scrape: float = 5.0
     delay: float = 0.0
+    lag: float = 0.5
+    """The loop decides half a second after its looks."""
     stale_after: float = 20.0
     state: State = field(default_factory=State)
     decision: Decision | None = None

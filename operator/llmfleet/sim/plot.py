@@ -4,7 +4,8 @@ Needs matplotlib, which the extra `sim` brings; it is imported only here and onl
 """
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from math import isnan
 from pathlib import Path
@@ -30,35 +31,56 @@ def draw(outcomes: Mapping[str, Outcome], path: Path, *, slo: Slo, title: str) -
 
     figure = Figure(figsize=(10, 9), layout="constrained")
     FigureCanvasAgg(figure)
-    replicas, kv, queue, ttft = figure.subplots(4, 1, sharex=True)
-    longest = max((outcome.span for outcome in outcomes.values()), default=0.0)
-    unit, name = (DAY, "days") if longest > 2 * DAY else (HOUR, "hours") if longest > 2 * HOUR else (60.0, "minutes")
-    for (rule, outcome), color in zip(outcomes.items(), COLORS * len(outcomes), strict=False):
-        at = [sample.at / unit for sample in outcome.samples]
-        changes = [change for change in outcome.changes if change.at <= outcome.span]
-        times = [*(change.at / unit for change in changes), outcome.span / unit]
-        counts = [change.ready for change in changes]
-        replicas.step(times, [*counts, counts[-1]], where="post", color=color, label=rule, linewidth=1.3)
-        paid = [change.pods for change in changes]
-        replicas.step(times, [*paid, paid[-1]], where="post", color=color, linewidth=0.8, linestyle=":")
-        kv.plot(at, [sample.kv_mean for sample in outcome.samples], color=color, linewidth=0.9)
-        queue.plot(at, [sample.waiting for sample in outcome.samples], color=color, linewidth=0.9)
-        starts, values = ttft_p99(outcome)
-        ttft.step([start / unit for start in starts], values, where="post", color=color, linewidth=0.9)
+    axes = figure.subplots(4, 1, sharex=True)
+    unit, name = _unit(max((outcome.span for outcome in outcomes.values()), default=0.0))
+    for place, (rule, outcome) in enumerate(outcomes.items()):
+        look = {"color": COLORS[place % len(COLORS)], "zorder": 3 + len(outcomes) - place}
+        for one, (x, y, more) in zip(axes, _curves(outcome, unit), strict=True):
+            one.step(x, y, where="post", linewidth=1.2, label=rule, **look)
+            for z in more:
+                one.step(x, z, where="post", linewidth=0.8, linestyle=":", **look)
+    replicas, kv, queue, ttft = axes
     ttft.axhline(slo.ttft, color="grey", linewidth=0.8, linestyle="--")
-    replicas.set(title=title, ylabel="replicas: ready\n(dotted: paid)")
+    replicas.set(ylabel="replicas: ready\n(dotted: paid)")
     replicas.set_ylim(bottom=0)
-    replicas.legend(loc="upper left", fontsize="small", ncols=4)
     kv.set(ylabel="KV-cache usage", ylim=(0, 1.02))
     queue.set(ylabel="waiting requests")
     queue.set_yscale("symlog", linthresh=10)
     queue.set_ylim(bottom=0)
     ttft.set(ylabel="TTFT p99, s\n(dashed: objective)", xlabel=name)
     ttft.set_yscale("log")
-    for axes in (replicas, kv, queue, ttft):
-        axes.grid(visible=True, linewidth=0.3)
-        axes.margins(x=0.01)
+    ttft.yaxis.set_major_formatter("{x:g}")
+    for one in axes:
+        one.grid(visible=True, linewidth=0.3)
+        one.margins(x=0.01)
+    figure.suptitle(title)
+    figure.legend(*replicas.get_legend_handles_labels(), loc="outside lower center", fontsize="small", ncols=6)
     figure.savefig(path)
+
+
+def _unit(longest: float) -> tuple[float, str]:
+    """The unit of the time axis, in seconds, and its name."""
+    if longest > 2 * DAY:
+        return DAY, "days"
+    return (HOUR, "hours") if longest > 2 * HOUR else (60.0, "minutes")
+
+
+Curve = tuple[list[float], Sequence[float], list[Sequence[float]]]
+"""Times, the values, and other values for dotted lines."""
+
+
+def _curves(outcome: Outcome, unit: float) -> tuple[Curve, Curve, Curve, Curve]:
+    changes = [change for change in outcome.changes if change.at <= outcome.span]
+    changes.append(replace(changes[-1], at=outcome.span))
+    times, samples = [change.at / unit for change in changes], outcome.samples
+    at = [sample.at / unit for sample in samples]
+    starts, slow = ttft_p99(outcome)
+    return (
+        (times, [change.ready for change in changes], [[change.pods for change in changes]]),
+        (at, [sample.kv_mean for sample in samples], []),
+        (at, [sample.waiting for sample in samples], []),
+        ([start / unit for start in starts], slow, []),
+    )
 
 
 def ttft_p99(outcome: Outcome, pieces: int = WINDOWS) -> tuple[list[float], list[float]]:

@@ -54,7 +54,11 @@ class View:
 
 
 class Rule(Protocol):
-    """An autoscaler."""
+    """An autoscaler.
+
+    One that looks at all pods itself, just before it decides, has `lag` too: seconds from these pages to the decision.
+    Others find pages of any age up to `scrape`.
+    """
 
     @property
     def period(self) -> float:

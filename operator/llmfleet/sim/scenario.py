@@ -45,11 +45,6 @@ class Scenario:
     """Of one GPU, US dollars."""
     notes: tuple[str, ...] = ()
 
-    @property
-    def price_of_replica_hour(self) -> float | None:
-        """US dollars for one replica and hour."""
-        return None if self.price_per_hour is None else self.price_per_hour * self.fleet.gpus_per_replica
-
     def with_scaling(self, scaling: ScalingSpec) -> "Scenario":
         """The same with another scaling block."""
         fleet = replace(self.fleet, min_replicas=scaling.min_replicas, max_replicas=scaling.max_replicas)
@@ -140,7 +135,7 @@ def _limits(plan: MemoryPlan) -> Limits:
 def _step_time(seen: Outlook, plan: MemoryPlan, start: speed.Start) -> tuple[StepTime, str]:
     measured = _measured(seen, plan)
     if measured is not None:
-        return measured.step_time(plan.setup.tensor_parallel), f"measured: {measured.source}"
+        return measured.step_time(plan.setup.tensor_parallel), f"kept for this GPU and size of model: {measured.source}"
     if start.doubt >= speed.UNKNOWN_DOUBT:
         name = seen.case.profile.name if seen.case.profile else ""
         raise ScenarioError(

@@ -99,6 +99,54 @@ def forges_a_coming_owner(scene: Scene) -> None:
     assert scene.get("service", "early")["metadata"]["uid"] != forged
 
 
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/red/endpointslices"
+
+
+@deed(
+    DEEDS,
+    "Eve",
+    "makes an EndpointSlice with another object's port or any address, to be given its requests at zero",
+    "refused by Kubernetes: `edit` has no right to EndpointSlices. An activator would not look there either: ports are "
+    "in the operator's namespace, and replicas are pods",
+)
+def makes_a_slice(scene: Scene) -> None:
+    meta = {"name": "mine-activator", "labels": {"kubernetes.io/service-name": "mine", LABEL: "mine"}}
+    body = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": meta,
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.0.0.1"]}],
+        "ports": [{"name": "http", "port": 6443}],
+    }
+    refused(403, "cannot create resource", scene.eve, "POST", SLICES, body=body)
+
+
+@deed(
+    DEEDS,
+    "Eve",
+    "writes an address of her choice into the status of a pod, for an activator to send requests to",
+    "refused by Kubernetes: only a kubelet writes there",
+)
+def writes_an_address(scene: Scene) -> None:
+    make_pod(scene, "elsewhere", labels={LABEL: "mine"})
+    body = {"status": {"podIP": "10.0.0.1", "podIPs": [{"ip": "10.0.0.1"}]}}
+    path = "/api/v1/namespaces/red/pods/elsewhere/status"
+    refused(403, "cannot patch resource", scene.eve, "PATCH", path, body=body, content_type=MERGE)
+
+
+@deed(
+    DEEDS,
+    "Eve",
+    "writes her object beside another one's port, in the activators' ConfigMap",
+    "refused by Kubernetes: it is in the operator's namespace",
+)
+def writes_into_the_book(scene: Scene) -> None:
+    path = "/api/v1/namespaces/llmfleet/configmaps/llmfleet-activator"
+    body = {"data": {"20000": "red/mine/uid"}}
+    refused(403, "cannot patch resource", scene.eve, "PATCH", path, body=body, content_type=MERGE)
+
+
 @deed(DEEDS, "Eve", "changes the image of a child", "put back")
 def changes_the_image(scene: Scene) -> None:
     scene.serve("edited")

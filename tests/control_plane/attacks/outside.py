@@ -63,8 +63,34 @@ STEALABLE = (
     "refused: of the two dozen rights that would help, it has none",
 )
 def steals_the_token(scene: Scene) -> None:
-    user = "system:serviceaccount:llmfleet:llmfleet"
-    for right in STEALABLE:
+    allowed_nothing(scene, "system:serviceaccount:llmfleet:llmfleet", STEALABLE)
+
+
+@deed(
+    DEEDS,
+    "Whoever has an activator's token",
+    "does the same, or scales, or writes into an object, a pod, an EndpointSlice or the ports",
+    "refused: it may look at LLMDeployments, pods and the ports, and write nothing",
+)
+def steals_the_activators_token(scene: Scene) -> None:
+    writes = (
+        "patch llmdeployments/scale.serving.llmfleet.io",
+        "patch llmdeployments/status.serving.llmfleet.io",
+        "patch llmdeployments.serving.llmfleet.io",
+        "patch pods",
+        "delete pods",
+        "patch services",
+        "create endpointslices.discovery.k8s.io",
+        "patch endpointslices.discovery.k8s.io",
+        "patch configmaps",
+        "create events",
+    )
+    allowed_nothing(scene, "system:serviceaccount:llmfleet:llmfleet-activator", (*STEALABLE, *writes))
+
+
+def allowed_nothing(scene: Scene, user: str, rights: tuple[str, ...]) -> None:
+    """Whether the API server would refuse the user each of these."""
+    for right in rights:
         verb, _, target = right.partition(" ")
         kind, _, group = target.partition(".")
         resource, _, sub = kind.partition("/")

@@ -26,6 +26,8 @@ class Elsewhere:
 ENGINE = "An engine's pod"
 SCRAPE = "tests/unit/scaling/test_scrape.py"
 METRICS = "tests/unit/engine/test_metrics.py"
+PROXY = "tests/unit/activator/test_proxy.py"
+ANYBODY = "Anybody in the cluster"
 
 ELSEWHERE = (
     Elsewhere(
@@ -57,6 +59,42 @@ ELSEWHERE = (
         "claims to hang again and again, so that pods are replaced",
         "one at a time, at most 3 an hour, over restarts of the operator too",
         "tests/unit/scaling/test_hangs.py::test_why_nobody_is_replaced",
+    ),
+    Elsewhere(
+        ANYBODY,
+        "goes round `access.networkPolicy` by the activator's port",
+        "the object is woken, and nothing is passed on",
+        f"{PROXY}::test_where_a_policy_says_who_may_connect_nothing_is_passed_on",
+    ),
+    Elsewhere(
+        ANYBODY,
+        "wakes objects by wrong names, unknown paths, broken bodies, or without a key",
+        "answered at once, nothing is woken",
+        f"{PROXY}::test_what_no_engine_would_take_wakes_none",
+    ),
+    Elsewhere(
+        ANYBODY,
+        "sends an activator another server's URL in the request line",
+        "where a request goes is said by the object's pods alone",
+        f"{PROXY}::test_a_url_in_the_request_line_leads_nowhere_else",
+    ),
+    Elsewhere(
+        ANYBODY,
+        "sends an activator two lengths, endless headers, broken chunks, no HTTP",
+        "400, and the connection ends; there is one request a connection",
+        f"{PROXY}::test_what_is_no_http_is_refused",
+    ),
+    Elsewhere(
+        ANYBODY,
+        "sends an activator head or body byte by byte",
+        "cut off after 10 s and 30 s; the place is free again",
+        f"{PROXY}::test_who_sends_no_head_or_no_body_in_time_is_cut_off",
+    ),
+    Elsewhere(
+        ANYBODY,
+        "fills an activator with requests, or with large bodies",
+        "503 beyond the places of that object and of all, 413 beyond 8 MiB, 503 beyond 128 MiB together",
+        f"{PROXY}::test_bodies_have_limits",
     ),
     Elsewhere(
         "Mallory",

@@ -22,6 +22,10 @@ SCALING = {"minReplicas": 1, "maxReplicas": 3, "scaleDownDelaySeconds": 300}
 RATE_INTERVAL = "30s"
 WITHOUT_DATA = {
     "start: {{reason}}": "no start fails",
+    "Requests that wait at zero": "nothing of this story is at zero",
+    "Models woken": "nothing of this story is at zero",
+    "Requests refused at zero": "nothing of this story is at zero",
+    "Wait for a replica": "nothing of this story is at zero",
 }
 """Panels or legends that a healthy fleet of simulated engines leaves empty, and why."""
 

@@ -38,6 +38,8 @@ class Case:
     seconds: float
     """How long it lasts, in seconds of the engine's time."""
     speed: float
+    blocks: int
+    """Of the KV cache; a whole H200 has some 57,000."""
 
     def requests(self) -> list[dict[str, Any]]:
         """The same requests for each of the three."""
@@ -48,15 +50,17 @@ class Case:
             for name in NAMES
         ]
 
+    def engine(self, **changes: Any) -> dict[str, Any]:
+        """A spec. A stream has few chunks: the client reads those of three fleets."""
+        env = [{"name": "SIM_TIME_SCALE", "value": f"{self.speed:g}"}, {"name": "SIM_STARTUP_SECONDS", "value": "10"}]
+        flags = ["--stream-interval", "400", "--num-gpu-blocks-override", f"{self.blocks}"]
+        return spec(env=env, engine={"maxModelLen": 9500, "extraArgs": flags}, **changes)
 
-PREFILL = Case(lengths("coding"), 1.3 * 19.2, 80.0, 1.0)
-DECODE = Case(REASONING, 7.0, 400.0, 4.0)
 
-
-def engine(speed: float, **changes: Any) -> dict[str, Any]:
-    """An H200 at that speed. A stream has few chunks: the client reads those of three fleets."""
-    env = [{"name": "SIM_TIME_SCALE", "value": f"{speed:g}"}, {"name": "SIM_STARTUP_SECONDS", "value": "10"}]
-    return spec(env=env, engine={"maxModelLen": 9500, "extraArgs": ["--stream-interval", "400"]}, **changes)
+PREFILL = Case(lengths("coding"), per_second=1.5 * 19.2, seconds=22.0, speed=0.25, blocks=57_000)
+"""Slow, so that two cores can carry its requests."""
+DECODE = Case(REASONING, per_second=5.5, seconds=130.0, speed=1.0, blocks=14_400)
+"""A quarter of the cache is full in a quarter of the time."""
 
 
 def autoscaler(name: str, metric: str, target: str) -> dict[str, Any]:
@@ -84,9 +88,9 @@ class Run:
 
     def __init__(self, team: Tenant, prometheus: Prometheus, case: Case) -> None:
         self.team, self.prometheus, self.case = team, prometheus, case
-        team.apply(KV, engine(case.speed))
-        team.apply(QUEUE, engine(case.speed))
-        team.apply(OURS, engine(case.speed, scaling={"minReplicas": 1, "maxReplicas": MOST}))
+        team.apply(KV, case.engine())
+        team.apply(QUEUE, case.engine())
+        team.apply(OURS, case.engine(scaling={"minReplicas": 1, "maxReplicas": MOST}))
         team.cluster.apply(
             autoscaler(KV, "gpu_cache_usage_perc", KV_TARGET),
             autoscaler(QUEUE, "vllm_requests_waiting", QUEUE_TARGET),
@@ -155,7 +159,7 @@ def prometheus(cluster: Cluster) -> Prometheus:
 
 
 def test_long_prompts(team: Tenant, prometheus: Prometheus, record_property: Any) -> None:
-    """30 % more than one replica can take: KV usage never tells, the queue does, and ours is there first."""
+    """Half as much again as one replica can take: KV usage never tells, the queue does, and ours is there first."""
     run = Run(team, prometheus, PREFILL)
     for name in NAMES:
         record_property(f"long prompts, {name}", run.summary(name))
@@ -170,7 +174,7 @@ def test_long_prompts(team: Tenant, prometheus: Prometheus, record_property: Any
 
 
 def test_long_answers(team: Tenant, prometheus: Prometheus, record_property: Any) -> None:
-    """17 % more than one replica can take: nothing waits until the cache is full, and ours does not wait for that."""
+    """More than one replica can take: nothing waits until the cache is full, and ours does not wait for that."""
     run = Run(team, prometheus, DECODE)
     for name in NAMES:
         record_property(f"long answers, {name}", run.summary(name))

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from llmfleet.api.conditions import ConditionType, Reason
+from llmfleet.controller.conditions import Judgement, Scene, judge
 from llmfleet.controller.observed import Observed
 from llmfleet.controller.plan import Plan, plan
 from llmfleet.controller.standing import Guards, Post, view_slice
@@ -151,3 +153,26 @@ def test_without_any_activators_the_place_goes_at_once() -> None:
 def test_nothing_of_it_concerns_other_objects() -> None:
     target = llm_body()
     assert decide(target, scene(target, live=1, guards=Guards(None, ()))).steps == ()
+
+
+def available(found: Observed, *, wanted: int, suspended: bool = False) -> tuple[str, Reason, str]:
+    """What the condition Available says."""
+    scaling = Judgement(ConditionType.SCALING_ACTIVE, "True", Reason.SCALING, "")
+    seen = judge(Scene(observed=found, wanted=wanted, suspended=suspended, scaling=scaling))
+    (one,) = (judgement for judgement in seen if judgement.type is ConditionType.AVAILABLE)
+    return one.status, one.reason, one.message
+
+
+def test_at_zero_it_is_available_while_activators_stand_there() -> None:
+    target = sleepy(0)
+    words = "there is no replica; 2 activators hold requests that come, and a replica is started for them"
+    assert available(scene(target, live=0, post=ADDRESSES), wanted=0) == ("True", Reason.SCALED_TO_ZERO, words)
+    assert available(scene(target, live=0, post=()), wanted=0)[:2] == ("False", Reason.NONE_READY)
+    assert available(scene(target, live=0, post=ADDRESSES), wanted=0, suspended=True)[0] == "False"
+
+
+def test_while_it_starts_it_stays_available_and_says_that_requests_wait() -> None:
+    target = sleepy(1)
+    found = scene(target, live=0, post=ADDRESSES, pods=(pod_body(),))
+    words = "no replica answers yet; 2 activators hold the requests"
+    assert available(found, wanted=1) == ("True", Reason.SCALED_TO_ZERO, words)

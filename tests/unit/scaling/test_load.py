@@ -98,6 +98,14 @@ def test_a_step_is_known_in_full_with_the_second_look_that_has_seen_it(share: fl
     assert known.arrivals == pytest.approx(40)
 
 
+def test_what_came_before_a_pause_is_no_part_of_the_rate() -> None:
+    """At zero replicas, or without metrics, nobody looks: afterwards only what is seen then counts."""
+    load = after([12.0] * 20)
+    load = after([3.0] * 2, load, start=20 * PERIOD + WINDOW)
+    assert load.demand is not None
+    assert load.demand.arrivals == pytest.approx(3)
+
+
 def test_a_single_crowded_look_is_no_step() -> None:
     load = after([10.0] * 24 + [40.0, 10.0])
     assert load.demand is not None

@@ -7,12 +7,13 @@ from dataclasses import replace
 
 from llmfleet.api.settings import HangSettings, ScalingSettings
 from llmfleet.engine.metrics import EngineMetrics
-from llmfleet.scaling.loop import ECHO_SECONDS, ScalingLoop
+from llmfleet.engine.speed import Speed, Start
+from llmfleet.scaling.loop import ECHO_SECONDS, WAKE_PERIOD, ScalingLoop
 from llmfleet.scaling.metrics import ScalingMetrics
 from llmfleet.scaling.ports import Conflict, EngineFacts, ObjectRef, Replacement, WatchedObject
 from llmfleet.scaling.scrape import ErrorKind, ScrapeError
 from llmfleet.scaling.state import Change
-from tests.unit.scaling.builders import DELAY, PERIOD, page
+from tests.unit.scaling.builders import DELAY, PERIOD, config, page
 from tests.unit.scaling.world import OTHER, REF, START, World
 
 
@@ -58,6 +59,62 @@ async def test_a_load_step_is_written_within_one_period() -> None:
         assert status.history[0].time == status.last_scale_time == "2026-11-22T17:21:05Z"
         await world.clock.advance(DELAY)
         assert len(world.writes) == 1, "the second replica is starting; nothing is asked for twice"
+
+
+async def test_an_object_at_zero_is_woken_between_two_decisions() -> None:
+    """And once: until the write has come back, nothing is written again."""
+    world = World(echo=False)
+    world.add(REF, replicas=0)
+    world.change(REF, config=replace(config(), idle_to_zero=600.0), wakeable=True)
+    async with running(world):
+        await world.clock.advance(PERIOD + 1.5)
+        assert world.writes == []
+        world.things[REF] = replace(world.things[REF], demanded=True)
+        await world.clock.advance(WAKE_PERIOD)
+        assert [write[:3] for write in world.writes] == [("scale", "chat", 1)]
+        assert world.said().history[0].reason == "demand"
+        await world.clock.advance(2 * PERIOD)
+        assert len(world.writes) == 1
+
+
+async def test_who_does_not_lead_wakes_nobody() -> None:
+    world = World(leader=False)
+    world.add(REF, replicas=0)
+    world.change(REF, config=replace(config(), idle_to_zero=600.0), wakeable=True, demanded=True)
+    async with running(world):
+        await world.clock.advance(PERIOD)
+    assert world.writes == []
+
+
+def busy_page(arrived: float) -> EngineMetrics:
+    """An engine that keeps up: requests of 1,000 and 100 tokens, and what does not end within a second waits."""
+    return page(
+        kv_usage=0.05,
+        running=6.0,
+        kv_size_tokens=100_000,
+        finished=arrived,
+        prompt_tokens=1000 * arrived,
+        generation_tokens=100 * arrived,
+        steps=100 * arrived / 6,
+    )
+
+
+async def test_a_step_in_the_middle_of_a_look_is_looked_at_again_and_answered_at_once() -> None:
+    """The look sees a part of the step, another one two seconds later its height: one write of the whole number.
+
+    2.5 s before a look eight times as many requests begin to come; the mean of the look would ask for two replicas.
+    """
+    world, arrived = World(), 0.0
+    world.add(REF, busy_page(arrived))
+    world.change(REF, config=replace(config(), start=Start(Speed(4.9e-3, 2.4e-5, 3.5e-8), 0.35)))
+    async with running(world):
+        for tenth in range(1, 1400):
+            arrived += 1.5 if tenth <= 1225 else 12.0
+            world.pages["chat-0"] = busy_page(arrived)
+            await world.clock.advance(0.1)
+        assert [write[2] for write in world.writes] == [4]
+        assert world.said().history[0].time == "2026-11-22T17:22:07Z"
+        assert world.said().history[0].reason == "work"
 
 
 async def test_the_version_is_what_the_youngest_engine_tells() -> None:
