@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 WIDTH, HEIGHT, COLUMNS = 420, 330, 2
 """Pixels of a panel, and panels in a row."""
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 30, 36
+LEFT, RIGHT, TOP, BOTTOM = 52, 14, 46, 44
 """Margins of a panel, in pixels."""
 LEAST, MOST = 0.5, 4.0
 """Cost at the edges of a panel, in multiples of the offline optimum."""
@@ -82,7 +82,7 @@ def _panel(panel: Panel) -> Iterator[str]:
     yield _text(LEFT, 18, panel.title, size=13, weight="bold")
     for cost in (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0):
         yield _line((_x(cost), TOP), (_x(cost), HEIGHT - BOTTOM))
-        yield _text(_x(cost), HEIGHT - BOTTOM + 14, f"{cost:g}x", anchor="middle", fill="#6a737d")
+        yield _text(_x(cost), HEIGHT - BOTTOM + 16, f"{cost:g}x", anchor="middle", fill="#6a737d")
     for share in SHARES:
         yield _line((LEFT, _y(share)), (WIDTH - RIGHT, _y(share)))
         yield _text(LEFT - 6, _y(share) + 4, f"{100 * share:g} %", anchor="end", fill="#6a737d")
@@ -112,12 +112,19 @@ def _mark(x: float, y: float, kind: str, name: str) -> str:
 
 def _labels(points: Iterable[Point]) -> Iterator[str]:
     """Names beside the marks, ours first; a name that would lie on another one is left to the table."""
-    taken: list[tuple[float, float, float, float]] = []
+    points = list(points)
+    marks = [(_x(point.cost), _y(point.in_slo)) for point in points]
+    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in marks]
     for point in sorted(points, key=lambda point: (point.kind != "ours", point.kind != "bound", -point.in_slo)):
         width = 6.0 * len(point.name)
         for x, y in _places(_x(point.cost), _y(point.in_slo), width):
             box = (x, y - 9, x + width, y + 2)
-            if box[0] < LEFT or box[2] > WIDTH - 2 or any(_overlap(box, other) for other in taken):
+            if (
+                box[0] < LEFT
+                or box[2] > WIDTH - 2
+                or y > HEIGHT - BOTTOM + 4
+                or any(_overlap(box, other) for other in taken)
+            ):
                 continue
             taken.append(box)
             yield _text(x, y, point.name, fill=COLOURS[point.kind])
@@ -127,8 +134,10 @@ def _labels(points: Iterable[Point]) -> Iterator[str]:
 def _places(x: float, y: float, width: float) -> Iterator[tuple[float, float]]:
     yield x + 8, y + 4
     yield x - 8 - width, y + 4
-    yield x - width / 2, y - 8
+    yield x - width / 2, y - 9
     yield x - width / 2, y + 17
+    yield x + 6, y - 9
+    yield x - 6 - width, y - 9
 
 
 def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
