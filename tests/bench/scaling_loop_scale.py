@@ -109,9 +109,9 @@ def looks() -> dict[str, list[float]]:
 
 
 def scaled(number: int, replicas: int) -> dict[str, Any]:
-    """One object of many, which our autoscaler scales; the load of its engines asks for as many as there are."""
+    """One object of many, which our autoscaler scales; it has all replicas that it may have, and load for them."""
     found = deployment(number)
-    found["spec"] |= {"replicas": replicas, "scaling": {"minReplicas": 1, "maxReplicas": 2 * replicas}}
+    found["spec"] |= {"replicas": replicas, "scaling": {"minReplicas": 1, "maxReplicas": replicas}}
     return found
 
 
