@@ -39,8 +39,8 @@ PERIODS = ScalingSettings().model_dump(by_alias=True)
 TARGETS = PRESETS[Objective.BALANCED]
 PROMPT, OUTPUT = 600, 100
 """Tokens of each request."""
-ONE_REPLICA = 2.0
-"""Requests a second for which one replica is meant: at that rate an L4 is busy for TARGETS.utilization of its time."""
+ONE_REPLICA = 2.4
+"""Requests a second for which one replica is meant: with more an L4 has its share of time or cache in use."""
 MOST = 12
 BEFORE_SECONDS = (25.0, 30.0)
 """How long the first load lasts, at random: five seconds are one cycle."""

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,21 @@ def _played(name: str, rule: Rule, of: Scenario, trace: Trace, arguments: argpar
     if isinstance(rule, Static):
         nothing = View(now=0.0, replicas=0, pods=(), active=0, arrived=0)
         fleet = replace(fleet, initial=rule.decide(nothing))
-    return simulate(fleet, trace, rule, seed=arguments.seed)
+    return simulate(fleet, trace, rule, seed=arguments.seed, progress=_told_in_tenths(trace.span))
+
+
+def _told_in_tenths(span: float) -> Callable[[float], None]:
+    """Say how far a run is; long ones take minutes."""
+    told = 0
+
+    def tell(now: float) -> None:
+        nonlocal told
+        tenths = int(10 * now / span)
+        if tenths > told:
+            told = tenths
+            _say(f"{10 * tenths} % of the trace")
+
+    return tell
 
 
 def _write(folder: Path, document: Mapping[str, Any], text: str) -> None:

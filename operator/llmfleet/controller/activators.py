@@ -92,6 +92,8 @@ class Activators:
     on_change: Callable[[Key], None]
     """Called with the key of each object for which another set of activators answers now."""
     homes: Shelf[HomeView] = field(default_factory=lambda: Shelf(view_home, _home_key))
+    early: set[Key] = field(default_factory=set)
+    """Objects that were asked about before it was known which ports are given out."""
     is_known: bool = False
     """Whether all that are Ready have been asked once."""
     _known: dict[str, Known] = field(default_factory=dict)
@@ -103,8 +105,11 @@ class Activators:
         if not _may_sleep(target):
             self.book.drop(owner[:2])
             return Guards(None, ())
+        if not self.book.is_loaded:
+            self.early.add(owner[:2])
+            return None
         port = self.book.port_of(owner)
-        if not (self.is_known and self.book.is_loaded):
+        if not self.is_known:
             return None
         return Guards(port, self._listening(port, owner.uid), self._family())
 

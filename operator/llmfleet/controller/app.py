@@ -21,28 +21,25 @@ from prometheus_client import REGISTRY
 from llmfleet import __version__
 from llmfleet.api.settings import Settings
 from llmfleet.controller import handlers, metrics, probes
-from llmfleet.controller.activators import Activators, Asking
 from llmfleet.controller.apply import Applier
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.chronicle import Chronicle
 from llmfleet.controller.cluster import Api, Cluster, connect
 from llmfleet.controller.errors import TransientError
 from llmfleet.controller.fleet_metrics import FleetCollector
-from llmfleet.controller.informer import Informer
 from llmfleet.controller.informers import Informers
 from llmfleet.controller.leader import Leader
 from llmfleet.controller.occupancy import Occupancy
-from llmfleet.controller.ports import PortBook
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.reconcile import Reconciler, ignore
 from llmfleet.controller.recorder import Recorder
-from llmfleet.controller.resources import LLMS, SLICES
+from llmfleet.controller.resources import LLMS
 from llmfleet.controller.resync import Resync
 from llmfleet.controller.scaling_bridge import CachedDirectory, ClusterActuator, Reporter
 from llmfleet.controller.settled import Settled
+from llmfleet.controller.stand_ins import StandIns
 from llmfleet.controller.startups import FailedStarts, Restarts, Startups
 from llmfleet.controller.watches import Watches
-from llmfleet.manifests.activator_slice import SERVICE_NAME
 from llmfleet.scaling.clock import SystemClock
 from llmfleet.scaling.guard import HangGuard
 from llmfleet.scaling.loop import ScalingLoop
@@ -81,9 +78,14 @@ class App:
         scopes = tuple(options.namespaces) or ("",)
         self.watches = Watches(tuple((LLMS.plural, scope) for scope in scopes))
         self.informers = Informers(self.cluster, self.cache, self.queue).of(scopes, settings)
-        self.board = self._board() if options.activator else None
-        self.homes = self._homes(self.board) if self.board else []
-        self.informers += self.homes
+        self.stand_ins: StandIns | None = None
+        if options.activator:
+            place, limits = options.lease_namespace, settings.activator
+            self.stand_ins = StandIns.named(
+                options.activator, namespace=place, cluster=self.cluster, queue=self.queue, settings=limits
+            )
+            self.cache.guards_of = self.stand_ins.board.guards
+            self.informers.append(self.stand_ins.home)
         self.health = probes.Health(self.watches, self.informers, self.queue)
         self.reconciler = Reconciler(
             cache=self.cache,
@@ -95,32 +97,10 @@ class App:
             settled=Settled(patience=settings.scaling.stale_after_seconds + settings.scaling.decision_period_seconds),
             failed_starts=FailedStarts(since=time.time(), counter=metrics.START_FAILURES),
             restarts=Restarts(since=time.time(), counter=metrics.RESTARTS),
-            on_gone=self.board.book.drop if self.board else ignore,
+            on_gone=self.stand_ins.board.book.drop if self.stand_ins else ignore,
         )
         self._stop = asyncio.Event()
         self._kopf_stop = asyncio.Event()
-
-    def _board(self) -> Activators:
-        options, ports = self.options, self.settings.activator
-        book = PortBook(
-            self.cluster, options.lease_namespace, options.activator, first=ports.first_port, count=ports.ports
-        )
-        board = Activators(book, on_change=self.queue.add)
-        self.cache.guards_of = board.guards
-        return board
-
-    def _homes(self, board: Activators) -> list[Informer]:
-        """The watch of the activators' own slices; which there are is asked for in any case every half second."""
-        return [
-            Informer(
-                cluster=self.cluster,
-                resource=SLICES,
-                namespace=self.options.lease_namespace,
-                selector=f"{SERVICE_NAME}={self.options.activator}",
-                shelf=board.homes,
-                on_change=ignore,
-            )
-        ]
 
     async def run(self) -> int:
         """Live.
@@ -196,25 +176,15 @@ class App:
         await self.leader.elected.wait()
         for informer in self.informers:
             await informer.listed.wait()
-        if self.board:
-            await self.board.book.load()
         await self.queue.run(self.reconciler)
 
     def _stand_in(self) -> list[asyncio.Task[None]]:
         """Who answers for objects at zero, where there are activators."""
-        if self.board is None:
+        if self.stand_ins is None:
             return []
-        asking = Asking(self.board, self.homes[0].listed, is_leader=self.leader.may_write)
-        return [
-            asyncio.create_task(asking.run(), name="activators"),
-            asyncio.create_task(self._keep_ports(self.board.book), name="activators' ports"),
-        ]
-
-    async def _keep_ports(self, book: PortBook) -> None:
-        await self.leader.elected.wait()
-        await self.queue.opened.wait()
-        book.retain(self.cache.objects.items)
-        await book.run()
+        return self.stand_ins.tasks(
+            elected=self.leader.elected, is_leader=self.leader.may_write, objects=lambda: list(self.cache.objects.items)
+        )
 
     async def _scale(self) -> None:
         await self.leader.elected.wait()
@@ -229,7 +199,9 @@ class App:
         )
         async with Scraper(timeout_seconds=options.scrape_timeout_seconds, monotonic=clock.monotonic) as scraper:
             loop = ScalingLoop(
-                directory=CachedDirectory(self.cache, self.reconciler, self.board),
+                directory=CachedDirectory(
+                    self.cache, self.reconciler, self.stand_ins.board if self.stand_ins else None
+                ),
                 actuator=actuator,
                 scraper=scraper,
                 settings=options,

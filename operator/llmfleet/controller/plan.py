@@ -111,8 +111,15 @@ def desire(deployment: LLMDeployment, settings: Settings, *, startup: int) -> De
         replicas=deployment.wanted_replicas,
         own_hashes={manifest["kind"]: own_hash(manifest) for manifest in wanted},
         may_sleep=deployment.may_sleep,
-        slice_hash=own_hash(activator_slice.render(deployment, port=0, addresses=(), family="")),
+        slice_hash=own_hash(place) if (place := _place(deployment)) else "",
     )
+
+
+def _place(deployment: LLMDeployment) -> Manifest | None:
+    """The activators' place, as far as it does not depend on who they are; None where there is none."""
+    if not deployment.may_sleep:
+        return None
+    return activator_slice.render(deployment, port=0, addresses=(), family="")
 
 
 def plan(desired: Desired, observed: Observed, *, now: float) -> Plan:

@@ -126,13 +126,13 @@ class ScalingLoop:
     async def decide(self, tasks: asyncio.TaskGroup) -> None:
         """Decide for each object, and start the writes."""
         if not self.is_leader():
-            self._forget(list(self._objects))
+            await self._forget(list(self._objects))
             return
         began, seen = self.clock.monotonic(), set()
         async for watched in self._turns(self.settings.decision_period_seconds):
             seen.add(watched.ref)
             self._try_to_decide(tasks, watched)
-        self._forget([ref for ref in self._objects if ref not in seen])
+        await self._forget([ref for ref in self._objects if ref not in seen])
         self.metrics.cycles.labels("decide").observe(self.clock.monotonic() - began)
 
     async def wake(self, tasks: asyncio.TaskGroup) -> None:
@@ -257,7 +257,8 @@ class ScalingLoop:
             self._objects[watched.ref] = ObjectMemory(state, self.guard.begin(watched), adviser)
         return self._objects[watched.ref]
 
-    def _forget(self, refs: Iterable[ObjectRef]) -> None:
+    async def _forget(self, refs: Iterable[ObjectRef]) -> None:
         for ref in refs:
             del self._objects[ref]
             self.metrics.forget(ref)
+            await asyncio.sleep(0)  # each walks over the series of all

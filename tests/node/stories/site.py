@@ -135,16 +135,17 @@ def guest(cluster: ExistingCluster) -> Iterator[Cluster]:
 
 
 def refusals(node: Node) -> list[str]:
-    """What the API server refused the operator for want of rights, each once.
+    """What the API server refused the operator and the activators for want of rights, each once.
 
     `helm uninstall` takes the rights away while the pods still end, until an install gives them back: what is refused
     in between is no fault.
     """
-    user = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
+    users = [f"system:serviceaccount:{NAMESPACE}:{name}" for name in (RELEASE, f"{RELEASE}-activator")]
     names = {RELEASE, f"{RELEASE}-leader"}
     changes = [e for e in node.audit_log.writes() if e.resource in BINDINGS and e.name in names]
     found = [
         event
+        for user in users
         for event in node.audit_log.events(user=user, where=lambda event: event.is_unauthorized)
         if [change.verb for change in changes if change.time <= event.time][-1:] != ["delete"]
     ]

@@ -12,9 +12,9 @@ from llmfleet.sim.fleet import ApiServer
 from tests.unit.sim import h200
 
 KNOWN: dict[tuple[str, str], float] = {
-    # Two requests in all, of which the first waited 0.1 s on a server that had just started.
+    # Two requests in all, of which one waited 0.1 s.
     ("1x512", "rate"): 0.077,
-    # From 256 streams on client and API server of that run took most of a step each; open loop shows nothing of it.
+    # Longer steps from 256 streams on, of which open loop shows nothing at 744 running: perhaps client and API server.
     ("256x512", "rate"): 0.095,
     ("256x512", "itl_ms"): -0.148,
     ("512x512", "rate"): 0.082,
