@@ -12,13 +12,10 @@ from tests.cluster.paths import REPOSITORY, cache_folder
 
 PACKAGE = REPOSITORY / "operator" / "llmfleet"
 HERE = Path(__file__).parent
+ELSEWHERE = {"ours.py", "advice.py", "plot.py", "scenario.py"}
+"""Modules of the simulator that no result but ours, or none at all, depends on."""
 FLEET = (
-    *(PACKAGE / "sim" / name for name in ("replica.py", "sequence.py", "steptime.py", "capacity.py", "profiles.py")),
-    *(PACKAGE / "sim" / name for name in ("fleet.py", "spec.py", "pod.py", "lockstep.py", "accounts.py", "outcome.py")),
-    *(
-        PACKAGE / "sim" / name
-        for name in ("trace.py", "trace_made.py", "trace_statistics.py", "trace_files.py", "rule.py", "optimum.py")
-    ),
+    *(path for path in sorted((PACKAGE / "sim").glob("*.py")) if path.name not in ELSEWHERE),
     *(HERE / name for name in ("cases.py", "traces.py", "jobs.py", "data")),
 )
 """What every result depends on."""
