@@ -145,7 +145,8 @@ class Load:
 
 def _joined(flows: tuple[Flow, ...], flow: Flow, *, rising: bool) -> tuple[tuple[Flow, ...], bool]:
     """The looks with a new one, and whether the rate may be about to step: then the next look will know its height."""
-    if not _stands_out(flow, flows):
+    settled = flows[:-1] if rising else flows  # the look that raised the question is no part of the rate before
+    if not _stands_out(flow, settled):
         return _recent((*flows, flow)), False
     before, last = flows[:-1], flows[-1]
     if rising or (before and last.arrivals > _mean(before) + FIRST_SIGN * _deviation(last, before)):

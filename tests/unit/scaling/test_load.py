@@ -98,6 +98,14 @@ def test_a_step_is_known_in_full_with_the_second_look_that_has_seen_it(share: fl
     assert known.arrivals == pytest.approx(40)
 
 
+@pytest.mark.parametrize("height", [6, 8, 12, 20])
+def test_a_step_is_known_at_the_second_full_look_however_high_and_uneven(height: float) -> None:
+    """The look that raised the question is far from those before: counted among them it would hide the step."""
+    load = after([1.2 * height, 1.0 * height], after([1.0, 1.4] * 10), start=100.0)
+    assert load.demand is not None
+    assert load.demand.arrivals > 0.95 * height
+
+
 def test_what_came_before_a_pause_is_no_part_of_the_rate() -> None:
     """At zero replicas, or without metrics, nobody looks: afterwards only what is seen then counts."""
     load = after([12.0] * 20)
