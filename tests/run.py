@@ -53,10 +53,11 @@ LINT = Tier(
 )
 UNIT = Tier(
     name="unit",
-    stages=((*PYTEST, *BY_FILE, "tests/unit", "tests/golden", "tests/crd", "tests/chart"),),
+    stages=((*PYTEST, *BY_FILE, "-m", "not thorough", "tests/unit", "tests/golden", "tests/crd", "tests/chart"),),
     beside=LINT.stages,
     tools=go_tools.CHART_CHECKS,
 )
+FLEETS = Tier(name="fleets", stages=((*PYTEST, "--numprocesses=2", "-m", "thorough", "tests/unit"),))
 CONTROL_PLANE = Tier(
     name="control_plane",
     stages=((*PYTEST, *BY_FILE, "tests/control_plane", "-m", "not scale and not thorough"),),
@@ -130,13 +131,14 @@ TIERS = {
         KEDA,
         SCALE,
         BENCH,
+        FLEETS,
         SCAN,
         ENGINE,
         ENGINE_NODE,
     )
 }
 DEFAULT = (UNIT, CONTROL_PLANE, NODE)
-ALL = (UNIT, SCAN, CONTROL_PLANE_WHOLE, E2E, KEDA, SCALE, BENCH, ENGINE, ENGINE_NODE)
+ALL = (UNIT, SCAN, CONTROL_PLANE_WHOLE, E2E, KEDA, SCALE, BENCH, FLEETS, ENGINE, ENGINE_NODE)
 
 
 @dataclass

@@ -128,10 +128,10 @@ def case(seed: int) -> tuple[Plant, ScalingConfig]:
     return Plant(kind, startup=chance.uniform(5, 180), poisson=noise), settings
 
 
-def swings(seed: int) -> int:
-    """Changes of direction in the second half of half an hour of steady load."""
+def swings(seed: int, *, played: float = PLAYED) -> int:
+    """Changes of direction in the second half of that time of steady load."""
     plant, settings = case(seed)
-    found = list(numbers(plant, settings, PLAYED))[int(PLAYED / PERIOD) // 2 :]
+    found = list(numbers(plant, settings, played))[int(played / PERIOD) // 2 :]
     moves = [after - before for before, after in pairwise(found) if after != before]
     if plant.poisson is None:
         assert not moves, f"fleet {seed}: a steady load moves {found}"
@@ -176,4 +176,5 @@ def test_no_limit_cycle(batch: int) -> None:
 @pytest.mark.parametrize("batch", range(20))
 @pytest.mark.timeout(1200)
 def test_no_limit_cycle_in_ten_thousand_fleets(batch: int) -> None:
-    assert sum(swings(seed) for seed in range(500 * batch, 500 * (batch + 1))) <= 10
+    """Half the time for each: by then the longest start and two of the longest delays are over."""
+    assert sum(swings(seed, played=PLAYED / 2) for seed in range(500 * batch, 500 * (batch + 1))) <= 10
