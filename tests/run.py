@@ -68,17 +68,20 @@ CONTROL_PLANE_WHOLE = replace(
     name="control_plane_whole",
     stages=((*PYTEST, *BY_FILE, "tests/control_plane", "-m", "not scale"),),
 )
-TOGETHER = (*PYTEST, STORIES, "-m", "not alone and not keda", *WORKERS)
+TOGETHER = (*PYTEST, STORIES, "-m", "not alone and not keda and not heavy", *WORKERS)
+HEAVY = (*PYTEST, STORIES, "-m", "heavy")
 ALONE = (*PYTEST, STORIES, "-m", "alone")
 NODE_ITSELF = (*PYTEST, "tests/node/test_node.py", "tests/node/test_images.py")
 NODE = Tier(
     name="node",
-    stages=((*PYTEST, STORIES, "-m", "not alone and not keda and not thorough", *WORKERS), NODE_ITSELF),
+    stages=((*PYTEST, STORIES, "-m", "not alone and not keda and not thorough and not heavy", *WORKERS), NODE_ITSELF),
     beside=((*PYTEST, STORIES, "-m", "alone and not thorough"),),
     tools=go_tools.NODE_WITH_MONITORING,
     packages=packages.NODE,
 )
-E2E = replace(NODE, name="e2e", stages=(TOGETHER, (*PYTEST, "tests/node", f"--ignore={STORIES}")), beside=(ALONE,))
+E2E = replace(
+    NODE, name="e2e", stages=(TOGETHER, (*PYTEST, "tests/node", f"--ignore={STORIES}"), HEAVY), beside=(ALONE,)
+)
 KEDA = Tier(
     name="keda",
     stages=((*PYTEST, STORIES, "-m", "keda"),),
@@ -86,8 +89,8 @@ KEDA = Tier(
     packages=packages.NODE,
 )
 ON_CONTEXT = {
-    NODE: Tier(name="e2e", stages=(TOGETHER, ALONE), tools=go_tools.CLIENT),
-    E2E: Tier(name="e2e", stages=(TOGETHER, ALONE), tools=go_tools.CLIENT),
+    NODE: Tier(name="e2e", stages=(TOGETHER, ALONE, HEAVY), tools=go_tools.CLIENT),
+    E2E: Tier(name="e2e", stages=(TOGETHER, ALONE, HEAVY), tools=go_tools.CLIENT),
     KEDA: replace(KEDA, tools=go_tools.CLIENT, packages=()),
 }
 """What runs in their place on somebody's cluster."""

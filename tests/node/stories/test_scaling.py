@@ -62,7 +62,7 @@ def test_bounds_hold_whatever_is_written(team: Tenant) -> None:
     team.apply("bounded", spec(scaling=SCALING | {"minReplicas": 2}))
     team.until_settled("bounded", replicas=2)
     team.scale("bounded", 9)
-    team.watch.until("four pods", lambda: len(team.ready("bounded")) == 4)
+    team.watch.until("four pods", lambda: len(team.pods("bounded")) == 4)
     team.watch.during(3, lambda: len(team.pods("bounded")) > 4, "more pods than maxReplicas")
 
 

@@ -19,7 +19,7 @@ from tests.cluster.prometheus import Prometheus
 from tests.node.stories.tenant import Client, Tenant, spec
 from tests.unit.sim.test_overload import REASONING, lengths
 
-pytestmark = [pytest.mark.node, pytest.mark.long, pytest.mark.thorough]
+pytestmark = [pytest.mark.node, pytest.mark.heavy]
 
 MOST = 4
 KV, QUEUE, OURS = "kv-only", "queue-only", "ours"
