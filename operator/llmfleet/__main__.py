@@ -69,13 +69,7 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="where the Lease of the election lives (default: the pod's own namespace, else default)",
     )
     run.add_argument("--port", type=int, default=8080, help="of /livez, /readyz and /metrics (default: %(default)s)")
-    run.add_argument(
-        "--log-format",
-        type=LogFormat,
-        choices=list(LogFormat),
-        default=LogFormat.TEXT,
-        help="default: %(default)s",
-    )
+    _add_log_format(run)
     run.add_argument(
         "--activator",
         default="",
@@ -106,8 +100,18 @@ def _add_activate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     activate.add_argument(
         "--drain-seconds", type=float, default=120.0, help="for requests when it ends (default: %(default)s)"
     )
-    activate.add_argument("--log-format", type=LogFormat, choices=list(LogFormat), default=LogFormat.TEXT)
+    _add_log_format(activate)
     activate.set_defaults(do=_activate)
+
+
+def _add_log_format(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--log-format",
+        type=LogFormat,
+        choices=list(LogFormat),
+        default=LogFormat.TEXT,
+        help="default: %(default)s",
+    )
 
 
 def _add_render(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

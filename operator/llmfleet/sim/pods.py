@@ -4,6 +4,7 @@ Between `fleet.py`, which brings requests and asks the rule, and `pod.py`. The h
 pod's life is made of waiting.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from heapq import heappush
 from itertools import count
@@ -20,7 +21,7 @@ Happening = Callable[[float, Any], None]
 in_flight = attrgetter("in_flight")
 
 
-class Pods:
+class Pods(ABC):
     """All pods of a fleet, and spec.replicas."""
 
     def __init__(self, spec: FleetSpec, accounts: Accounts, *, seed: int) -> None:
@@ -37,13 +38,13 @@ class Pods:
         self.active = 0
         """Requests between gateway and their answer's end."""
 
+    @abstractmethod
     def _serve(self, now: float, pod: Pod) -> None:
         """What follows when a pod becomes ready."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _phase(self) -> float:
         """When a new pod's pages are taken: this time, and each scrape period before and after."""
-        raise NotImplementedError
 
     def _at(self, time: float, do: Happening, what: Any = None) -> None:
         heappush(self.heap, (time, next(self.numbers), do, what))
