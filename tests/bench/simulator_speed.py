@@ -13,7 +13,7 @@ from llmfleet.sim.capacity import Memory, capacity, default_max_num_batched_toke
 from llmfleet.sim.fleet import FleetSpec, simulate
 from llmfleet.sim.ours import Ours
 from llmfleet.sim.profiles import PROFILES
-from llmfleet.sim.rule import Rule, View
+from llmfleet.sim.rule import Rule, Timing, View
 from llmfleet.sim.sequence import Limits
 from llmfleet.sim.trace import Trace
 from llmfleet.sim.trace_made import poisson, resampled
@@ -37,7 +37,7 @@ LOADS = {
 class Held:
     """The replicas that there are."""
 
-    period = scrape = delay = 60.0
+    timing = Timing(period=60.0, scrape=60.0, delay=60.0)
 
     def decide(self, view: View) -> int:
         return view.replicas

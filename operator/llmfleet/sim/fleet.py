@@ -47,7 +47,8 @@ class _Fleet(Pods):
         self.progress = progress
         self.held: deque[int] = deque()  # requests at the gateway while no pod is ready
         self.arrived = 0
-        self.first_decision = self.random.uniform(0, rule.period)
+        self.timing = rule.timing
+        self.first_decision = self.random.uniform(0, self.timing.period)
 
     def run(self) -> Outcome:
         """Play the trace to its end, and then until the last request is done."""
@@ -74,8 +75,9 @@ class _Fleet(Pods):
             self._at(time, self._crash_busiest)
 
     def _phase(self) -> float:
-        lag: float | None = getattr(self.rule, "lag", None)
-        return self.random.uniform(0, self.rule.scrape) if lag is None else self.first_decision - lag
+        if self.timing.lag is None:
+            return self.random.uniform(0, self.timing.scrape)
+        return self.first_decision - self.timing.lag
 
     # Requests
 
@@ -161,11 +163,11 @@ class _Fleet(Pods):
 
     def _await_page(self, now: float, pod: Pod) -> None:
         """Plan the pod's next page: the last one before a decision that it can reach; others nobody would see."""
-        rule = self.rule
-        following = pod.phase + (floor((now - pod.phase) / rule.scrape + MOMENT) + 1) * rule.scrape
-        decision = max(0, ceil((following + rule.delay - self.first_decision) / rule.period - MOMENT))
-        seen = self.first_decision + decision * rule.period - rule.delay
-        time = pod.phase + floor((seen - pod.phase) / rule.scrape + MOMENT) * rule.scrape
+        timing = self.timing
+        following = pod.phase + (floor((now - pod.phase) / timing.scrape + MOMENT) + 1) * timing.scrape
+        decision = max(0, ceil((following + timing.delay - self.first_decision) / timing.period - MOMENT))
+        seen = self.first_decision + decision * timing.period - timing.delay
+        time = pod.phase + floor((seen - pod.phase) / timing.scrape + MOMENT) * timing.scrape
         self._at(max(time, following), self._page, (pod, pod.started_at))
 
     def _page(self, now: float, what: tuple[Pod, float]) -> None:
@@ -179,7 +181,7 @@ class _Fleet(Pods):
     def _decide(self, now: float, _: None) -> None:
         if now > self.trace.span:
             return
-        seen = now - self.rule.delay + MOMENT
+        seen = now - self.timing.delay + MOMENT
         view = View(
             now=now,
             replicas=self.replicas,
@@ -190,7 +192,7 @@ class _Fleet(Pods):
         wanted = self.spec.bounded(self.rule.decide(view))
         if wanted != self.replicas:
             self._scale(now, wanted)
-        self._at(now + self.rule.period, self._decide)
+        self._at(now + self.timing.period, self._decide)
 
     def _sample(self, now: float, _: None) -> None:
         if now > self.trace.span:

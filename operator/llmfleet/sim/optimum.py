@@ -10,10 +10,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llmfleet.sim.rule import View
+from llmfleet.sim.rule import Timing, View
 
 MINUTE = 60.0
 """Seconds: the interval of a demand."""
+ORACLE = Timing(period=5.0, scrape=15.0)
+"""Of those that know what comes: what they are shown does not matter."""
 
 
 def demand(arrivals: Sequence[float], *, seconds: float, interval: float = MINUTE) -> list[float]:
@@ -118,14 +120,12 @@ def _highest(values: Sequence[int], before: int) -> list[int]:
 class Foresight:
     """The one-step oracle: knows the demand until a replica started now would be ready, and nothing after that."""
 
-    period = 5.0
-    scrape = 15.0
-    delay = 0.0
+    timing = ORACLE
 
     def __init__(self, need: Sequence[int], *, startup: float, interval: float = MINUTE) -> None:
         """Takes the need of the run; `startup` is the longest a start takes, in seconds."""
         self._need, self._interval = need, interval
-        self._ahead = startup + self.period
+        self._ahead = startup + ORACLE.period
 
     def decide(self, view: View) -> int:
         """The highest need between now and the time when a replica started at the next decision would be ready."""
@@ -137,13 +137,11 @@ class Foresight:
 class Planned:
     """The offline optimum as an autoscaler: follows the cheapest lives, which only one who knows all could plan."""
 
-    period = 5.0
-    scrape = 15.0
-    delay = 0.0
+    timing = ORACLE
 
     def __init__(self, need: Sequence[int], *, startup: float, interval: float = MINUTE) -> None:
         """Takes the need of the run; `startup` is the longest a start takes, in seconds."""
-        lives = spans(need, startup=startup + self.period, interval=interval)
+        lives = spans(need, startup=startup + ORACLE.period, interval=interval)
         changes = sorted([(span.begin, 1) for span in lives] + [(span.end, -1) for span in lives])
         self._times = [at for at, _ in changes]
         self._counts = list(itertools.accumulate(change for _, change in changes))

@@ -12,7 +12,10 @@ from llmfleet.scaling.policy import Decision, decide, written
 from llmfleet.scaling.signals import read
 from llmfleet.scaling.state import MANAGER, State
 from llmfleet.scaling.track import Sample, Track, observe
-from llmfleet.sim.rule import PodView, View
+from llmfleet.sim.rule import PodView, Timing, View
+
+TIMING = Timing(period=5.0, scrape=5.0, lag=0.5)
+"""The loop decides half a second after its looks."""
 
 
 @dataclass(slots=True)
@@ -20,11 +23,7 @@ class Ours:
     """The operator's autoscaler."""
 
     config: ScalingConfig
-    period: float = 5.0
-    scrape: float = 5.0
-    delay: float = 0.0
-    lag: float = 0.5
-    """The loop decides half a second after its looks."""
+    timing: Timing = TIMING
     stale_after: float = 20.0
     state: State = field(default_factory=State)
     decision: Decision | None = None

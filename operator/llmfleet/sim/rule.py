@@ -53,26 +53,27 @@ class View:
     """Counter: requests that have come to the gateway."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """When an autoscaler looks and decides, in seconds."""
+
+    period: float
+    """Between two decisions."""
+    scrape: float
+    """Between two pages of a pod."""
+    delay: float = 0.0
+    """From a page to where the rule can see it: other components' caches and periods."""
+    lag: float | None = None
+    """From the pages of all pods to the decision, of a rule that looks itself just before it decides; None: somebody
+    else looks, and pages are of any age up to `scrape`."""
+
+
 class Rule(Protocol):
-    """An autoscaler.
-
-    One that looks at all pods itself, just before it decides, has `lag` too: seconds from these pages to the decision.
-    Others find pages of any age up to `scrape`.
-    """
+    """An autoscaler."""
 
     @property
-    def period(self) -> float:
-        """Seconds between two decisions."""
-        ...
-
-    @property
-    def scrape(self) -> float:
-        """Seconds between two pages of a pod."""
-        ...
-
-    @property
-    def delay(self) -> float:
-        """Seconds from a page to where the rule can see it: other components' caches and periods."""
+    def timing(self) -> Timing:
+        """The same during a whole run."""
         ...
 
     def decide(self, view: View) -> int:

@@ -12,7 +12,7 @@ from llmfleet.engine import speed
 from llmfleet.engine.memory.plan import MemoryPlan, Verdict
 from llmfleet.engine.memory.planning import Outlook, case, outlook
 from llmfleet.scaling.config import ScalingConfig
-from llmfleet.sim.ours import Ours
+from llmfleet.sim.ours import TIMING, Ours
 from llmfleet.sim.profiles import PROFILES, Profile
 from llmfleet.sim.sequence import Limits
 from llmfleet.sim.spec import FleetSpec, Startup
@@ -55,8 +55,7 @@ class Scenario:
         periods = self.settings.scaling
         return Ours(
             ScalingConfig.from_spec(self.scaling, self.start),
-            period=periods.decision_period_seconds,
-            scrape=periods.scrape_period_seconds,
+            timing=replace(TIMING, period=periods.decision_period_seconds, scrape=periods.scrape_period_seconds),
             stale_after=periods.stale_after_seconds,
         )
 

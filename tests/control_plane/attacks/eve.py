@@ -1,5 +1,6 @@
 """What Eve does, who may edit everything in her namespace."""
 
+import json
 import time
 from typing import Any
 
@@ -90,10 +91,9 @@ def forges_an_owner(scene: Scene) -> None:
     "not taken over; the object gets its own once the garbage collector has removed it",
 )
 def forges_a_coming_owner(scene: Scene) -> None:
-    scene.eve.request(
-        "POST", "/api/v1/namespaces/red/services", body=owned_service("early", "0" * 8 + "-0000-0000-0000-000000000000")
-    )
-    forged = scene.get("service", "early")["metadata"]["uid"]
+    body = owned_service("early", "0" * 8 + "-0000-0000-0000-000000000000")
+    answer = scene.eve.request("POST", "/api/v1/namespaces/red/services", body=body)
+    forged = json.loads(answer.data)["metadata"]["uid"]  # the garbage collector may remove it at any time from here on
     scene.mallory.request("POST", LLMS.format("red"), body=scene.llm("early"))
     until(lambda: scene.cluster.find("deployment", "early", namespace="red"), what="its children")
     assert scene.get("service", "early")["metadata"]["uid"] != forged

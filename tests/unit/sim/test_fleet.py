@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llmfleet.sim.fleet import NO_API_SERVER, ApiServer, Failures, FleetSpec, Startup, simulate
 from llmfleet.sim.outcome import Outcome, Slo
-from llmfleet.sim.rule import View
+from llmfleet.sim.rule import Timing, View
 from llmfleet.sim.sequence import Limits
 from llmfleet.sim.steptime import StepTime
 from llmfleet.sim.trace import Trace
@@ -31,14 +31,15 @@ SPEC = FleetSpec(
 )
 
 
+SLOW = Timing(period=10.0, scrape=5.0)
+
+
 @dataclass
 class Plan:
     """A rule that answers what a function of the time says, and keeps what it saw."""
 
     answer: Callable[[float], int]
-    period: float = 10.0
-    scrape: float = 5.0
-    delay: float = 0.0
+    timing: Timing = SLOW
     seen: list[View] = field(default_factory=list)
 
     def decide(self, view: View) -> int:
@@ -129,7 +130,7 @@ def test_a_drain_ends_after_its_time(output: int, failed: int) -> None:
     """The only replica but one has an answer of so many seconds when it has to go; 30 s are given."""
     spec = replace(SPEC, initial=2, victim="newest")
     trace = Trace.of([(0.01, 4, output), (0.02, 4, output), (100.0, 4, 2)])
-    outcome = simulate(spec, trace, Plan(lambda now: 1 if now > 5 else 2, period=2.0))
+    outcome = simulate(spec, trace, Plan(lambda now: 1 if now > 5 else 2, timing=Timing(period=2.0, scrape=5.0)))
     assert outcome.failed == failed
     gone = next(change.at for change in outcome.changes if change.pods == 1)
     assert gone == pytest.approx(20.0, abs=0.1) if not failed else 32 < gone < 40
@@ -141,7 +142,7 @@ def test_a_pod_that_goes_is_paid_until_its_process_has_ended() -> None:
 
     def gone(output: int) -> float:
         trace = Trace.of([(30.0, 4, output), (30.0, 4, output)], span=100.0)
-        plan = Plan(lambda now: 1 if now >= 31 else 2, period=1.0)
+        plan = Plan(lambda now: 1 if now >= 31 else 2, timing=Timing(period=1.0, scrape=5.0))
         changes = simulate(spec, trace, plan).changes
         (left,) = [after.at for before, after in pairwise(changes) if after.pods < before.pods]
         return left - next(change.at for change in changes if change.replicas == 1)
@@ -207,7 +208,7 @@ def test_an_api_server_takes_requests_in_turn() -> None:
 
 def test_a_rule_sees_pages_of_the_past_and_the_fleet_of_now() -> None:
     """Pages every 5 s, 7 s under way, decisions every 10 s: the newest page is 7 to 12 s old; a start has none."""
-    plan = Plan(lambda now: 1 if now < 50 else 2, delay=7.0)
+    plan = Plan(lambda now: 1 if now < 50 else 2, timing=Timing(period=10.0, scrape=5.0, delay=7.0))
     simulate(SPEC, spread(200, every=1.0, output=3), plan)
     ages = [view.now - pod.page_at for view in plan.seen for pod in view.pods if pod.page_at is not None]
     assert 7.0 - 1e-5 <= min(ages) <= max(ages) <= 12.0 + 1e-5

@@ -58,7 +58,7 @@ def test_both_oracles_have_the_replicas_ready_when_they_are_needed(need: list[in
     for rule in (Foresight(need, startup=startup), Planned(need, startup=startup)):
         answers = {}
         for step in range(len(need) * 12):
-            now = step * rule.period
+            now = step * rule.timing.period
             answers[now] = rule.decide(replace(NOTHING, now=now, replicas=max(need)))
         for now in answers:
             past = [answer for at, answer in answers.items() if now - startup <= at <= now]

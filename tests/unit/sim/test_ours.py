@@ -9,9 +9,9 @@ import pytest
 from llmfleet.engine.speed import NOTHING, Speed, Start
 from llmfleet.scaling.policy import Decision
 from llmfleet.sim.fleet import FleetSpec, simulate
-from llmfleet.sim.ours import Ours
+from llmfleet.sim.ours import TIMING, Ours
 from llmfleet.sim.outcome import Outcome
-from llmfleet.sim.rule import View
+from llmfleet.sim.rule import Timing, View
 from llmfleet.sim.sequence import Limits
 from llmfleet.sim.spec import Failures, Startup
 from llmfleet.sim.steptime import StepTime
@@ -36,10 +36,7 @@ class Watched:
 
     rule: Ours
     changes: list[tuple[float, Decision]] = field(default_factory=list)
-    period: float = 5.0
-    scrape: float = 5.0
-    delay: float = 0.0
-    lag: float = 0.5
+    timing: Timing = TIMING
 
     def decide(self, view: View) -> int:
         wanted = self.rule.decide(view)
@@ -74,7 +71,7 @@ def test_four_times_the_load_is_answered_in_one_decision(phase: float) -> None:
     play(rule, requests([(STEP + phase, 10), (STEP + 60, 40)], CODING))
     (time, first), *more = rule.changes
     assert (first.current, first.wanted, first.cause) == (1, 3, "work")
-    assert time - STEP - phase <= 2 * rule.scrape + 1
+    assert time - STEP - phase <= 2 * rule.timing.scrape + 1
     assert not more
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from llmfleet.sim.fleet import FleetSpec, simulate
 from llmfleet.sim.outcome import Outcome, Sample
-from llmfleet.sim.rule import View
+from llmfleet.sim.rule import Timing, View
 from llmfleet.sim.trace import Trace
 from llmfleet.sim.trace_made import Draw, interpolated, poisson, resampled
 from tests.unit.sim import h200
@@ -23,7 +23,7 @@ REASONING = interpolated(
 class One:
     """One replica, whatever comes."""
 
-    period = scrape = delay = 15.0
+    timing = Timing(period=15.0, scrape=15.0, delay=15.0)
 
     def decide(self, view: View) -> int:
         del view

@@ -24,7 +24,7 @@ from statistics import fmean
 from llmfleet.sim.peers.bounds import Bounds
 from llmfleet.sim.peers.pages import kv_usage
 from llmfleet.sim.peers.windows import Window
-from llmfleet.sim.rule import View
+from llmfleet.sim.rule import Timing, View
 
 TICK, STABLE, PANIC, COOLDOWN = 10.0, 180.0, 60.0, 300.0
 """Seconds."""
@@ -52,7 +52,7 @@ def kpa(replicas: int, value: float, target: float, *, pods: int = 1) -> int:
 class _Aibrix:
     """What the three have in common."""
 
-    period, scrape, delay = TICK, TICK, 0.0
+    timing = Timing(period=TICK, scrape=TICK)
 
     def __init__(self, bounds: Bounds, target: float = KV_TARGET) -> None:
         """`target` is the targetValue of a metricsSource: KV usage, 0..1."""

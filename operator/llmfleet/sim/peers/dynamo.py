@@ -13,7 +13,7 @@ part that predicts throughput needs profiles of the engine, and is off here.
 """
 
 from llmfleet.sim.peers.bounds import Bounds
-from llmfleet.sim.rule import PodView, View
+from llmfleet.sim.rule import PodView, Timing, View
 
 INTERVAL = 5.0
 """Seconds."""
@@ -23,7 +23,7 @@ UP, DOWN = 1.0, 0.6
 class Dynamo:
     """The throughput target."""
 
-    period, scrape, delay = INTERVAL, INTERVAL, 0.0
+    timing = Timing(period=INTERVAL, scrape=INTERVAL)
 
     def __init__(self, bounds: Bounds, up: float = UP) -> None:
         """`up` is the utilization above which one is added; 0.6 of it is where one is taken, as shipped."""

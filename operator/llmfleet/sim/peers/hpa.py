@@ -24,13 +24,14 @@ from typing import Protocol
 from llmfleet.sim.peers.bounds import Bounds
 from llmfleet.sim.peers.hpa_pace import DOWN_WINDOW, Behavior, Pace
 from llmfleet.sim.peers.pages import Gauge, Query
-from llmfleet.sim.rule import View
+from llmfleet.sim.rule import Timing, View
 
 SYNC = 15.0
 """Seconds: the controller manager's --horizontal-pod-autoscaler-sync-period."""
 SCRAPE = 15.0
 """Seconds between Prometheus' scrapes in every rule that reads from it. prometheus-adapter and KEDA ask Prometheus anew
 each time that they are asked, so nothing else makes a value older."""
+TIMING = Timing(period=SYNC, scrape=SCRAPE)
 TOLERANCE = 0.1
 _MILLI = 1000
 
@@ -168,8 +169,6 @@ class ExternalMetric:
 class Hpa:
     """A HorizontalPodAutoscaler and the controller's memory of it."""
 
-    scrape, delay = SCRAPE, 0.0
-
     def __init__(
         self,
         bounds: Bounds,
@@ -177,11 +176,11 @@ class Hpa:
         *,
         behavior: Behavior | None = None,
         tolerance: float = TOLERANCE,
-        period: float = SYNC,
+        timing: Timing = TIMING,
         down_window: float = DOWN_WINDOW,
     ) -> None:
-        """`period`, `tolerance` and `down_window` are the controller manager's flags, with its defaults."""
-        self.period = period
+        """The timing's period, `tolerance` and `down_window` are the controller manager's flags, with its defaults."""
+        self.timing = timing
         self._bounds, self._metrics, self._tolerance = bounds, tuple(metrics), tolerance
         self._pace = Pace(bounds, behavior, down_window)
 

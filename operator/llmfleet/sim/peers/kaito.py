@@ -18,11 +18,12 @@ from llmfleet.sim.peers.bounds import Bounds
 from llmfleet.sim.peers.hpa import SYNC, ExternalMetric, Hpa
 from llmfleet.sim.peers.hpa_pace import Behavior, Direction, Policy
 from llmfleet.sim.peers.pages import Query, waiting
-from llmfleet.sim.rule import View
+from llmfleet.sim.rule import Timing, View
 
 UP, DOWN = 5.0, 1.0
 FRESH = 45.0
 """Seconds."""
+TIMING = Timing(period=SYNC, scrape=SYNC)
 _ONE = (Policy("Pods", 1, 300),)
 
 
@@ -51,10 +52,8 @@ def ratio(up: float) -> Query:
 class Kaito(Hpa):
     """The HPA of an InferenceSet."""
 
-    scrape = SYNC
-
     def __init__(self, bounds: Bounds, up: float = UP) -> None:
         """`up` is scaledobject.kaito.sh/upthreshold of vllm:num_requests_waiting."""
         behavior = Behavior(up=Direction(60, _ONE), down=Direction(300, _ONE))
         kept = Bounds(max(1, bounds.least), bounds.most)
-        super().__init__(kept, [ExternalMetric(ratio(up), 1.0, whole=True)], behavior=behavior)
+        super().__init__(kept, [ExternalMetric(ratio(up), 1.0, whole=True)], behavior=behavior, timing=TIMING)

@@ -17,7 +17,7 @@ from math import ceil
 
 from llmfleet.sim.peers.bounds import Bounds
 from llmfleet.sim.peers.windows import Window
-from llmfleet.sim.rule import View
+from llmfleet.sim.rule import Timing, View
 
 TICK, STABLE, PANIC = 2.0, 60.0, 6.0
 """Seconds."""
@@ -28,7 +28,7 @@ PANIC_THRESHOLD, UP_RATE, DOWN_RATE = 2.0, 1000.0, 2.0
 class Knative:
     """One revision's autoscaler."""
 
-    period, scrape, delay = TICK, 1.0, 0.0
+    timing = Timing(period=TICK, scrape=1.0)
 
     def __init__(self, bounds: Bounds, concurrency: float = CONCURRENCY) -> None:
         """`concurrency` is the target before the utilization of 70 %: the annotation autoscaling.knative.dev/target."""

@@ -16,7 +16,7 @@ from math import ceil
 from llmfleet.sim.peers.bounds import Bounds
 from llmfleet.sim.peers.hpa import within
 from llmfleet.sim.peers.pages import values, waiting
-from llmfleet.sim.rule import View
+from llmfleet.sim.rule import Timing, View
 
 PERIOD, DOWN_WINDOW, UP_PERIOD = 15.0, 300.0, 60.0
 """Seconds."""
@@ -37,7 +37,7 @@ def recommended(total: float, *, starting: int, current: int, target: float) -> 
 class Kthena:
     """A policy with a homogeneous target."""
 
-    period, scrape, delay = PERIOD, PERIOD, 0.0
+    timing = Timing(period=PERIOD, scrape=PERIOD)
 
     def __init__(self, bounds: Bounds, target: float = WAITING) -> None:
         """`target` is targetValue of num_requests_waiting."""

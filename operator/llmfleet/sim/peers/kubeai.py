@@ -14,7 +14,7 @@ from collections import deque
 from math import ceil, fsum
 
 from llmfleet.sim.peers.bounds import Bounds
-from llmfleet.sim.rule import View
+from llmfleet.sim.rule import Timing, View
 
 INTERVAL, WINDOW, DOWN_DELAY = 10.0, 600.0, 30.0
 """Seconds."""
@@ -25,7 +25,7 @@ TARGET_REQUESTS = 100.0
 class KubeAi:
     """One Model's autoscaler."""
 
-    period, scrape, delay = INTERVAL, INTERVAL, 0.0
+    timing = Timing(period=INTERVAL, scrape=INTERVAL)
 
     def __init__(self, bounds: Bounds, target_requests: float = TARGET_REQUESTS) -> None:
         """`target_requests` is spec.targetRequests."""

@@ -5,13 +5,13 @@ that is depends on the trace, so it is the knob; without one, peak is maxReplica
 """
 
 from llmfleet.sim.peers.bounds import Bounds
-from llmfleet.sim.rule import View
+from llmfleet.sim.rule import Timing, View
 
 
 class Static:
     """Always the same number."""
 
-    period, scrape, delay = 60.0, 60.0, 0.0
+    timing = Timing(period=60.0, scrape=60.0)
 
     def __init__(self, bounds: Bounds, replicas: float) -> None:
         """`replicas` is rounded to the nearest allowed number."""

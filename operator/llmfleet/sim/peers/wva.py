@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from llmfleet.sim.peers.bounds import Bounds
 from llmfleet.sim.peers.hpa import SCRAPE, SYNC, ExternalMetric, Hpa
 from llmfleet.sim.peers.pages import kv_usage, waiting
-from llmfleet.sim.rule import PodView, View
+from llmfleet.sim.rule import PodView, Timing, View
 
 PEAK_WINDOW = 60.0
 """Seconds: max_over_time(...[1m])."""
@@ -57,7 +57,7 @@ class Peaks:
 class Wva(ABC):
     """The loop and the HPA behind it; a generation says what it wants."""
 
-    period, scrape, delay = SYNC, SCRAPE, 0.0
+    timing = Timing(period=SYNC, scrape=SCRAPE)
 
     def __init__(self, bounds: Bounds, *, interval: float) -> None:
         """`interval` is the loop's, in seconds."""

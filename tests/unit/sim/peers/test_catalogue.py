@@ -16,11 +16,13 @@ def test_every_rule_answers_any_fleet_within_bounds(name: str) -> None:
     peer = PEERS[name]
     for knob in (None, *peer.grid[:1], *peer.grid[-1:]):
         rule = peer.rule(BOUNDS, knob)
-        assert rule.period > 0
-        assert rule.scrape > 0
-        assert rule.delay >= 0
+        assert rule.timing.period > 0
+        assert rule.timing.scrape > 0
+        assert rule.timing.delay >= 0
         for step, view in enumerate(fleets()):
-            moved = View(now=step * rule.period, replicas=view.replicas, pods=view.pods, active=view.active, arrived=0)
+            moved = View(
+                now=step * rule.timing.period, replicas=view.replicas, pods=view.pods, active=view.active, arrived=0
+            )
             assert BOUNDS.least <= rule.decide(moved) <= BOUNDS.most
 
 
