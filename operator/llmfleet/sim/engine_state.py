@@ -18,6 +18,8 @@ class EngineState:
         self.limits = limits
         self.step_time = step_time
         self.counters = Counters()
+        self.waiting_tokens = 0
+        """Tokens the queued requests will have to prefill; counted along, as a queue may hold a day's requests."""
         self._block_size = limits.block_size
         self._waiting: OrderedDict[str, Sequence] = OrderedDict()
         self._decoding = Lockstep(limits.block_size)
@@ -28,11 +30,6 @@ class EngineState:
     def waiting(self) -> int:
         """Requests in the queue, preempted ones included."""
         return len(self._waiting)
-
-    @property
-    def waiting_tokens(self) -> int:
-        """Tokens the queued requests will have to prefill."""
-        return sum(sequence.to_prefill for sequence in self._waiting.values())
 
     @property
     def running(self) -> int:

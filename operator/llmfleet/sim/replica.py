@@ -32,12 +32,14 @@ class Replica(EngineState):
             raise ValueError(f"request {request.id!r} needs more KV cache than the engine has")
         sequence = Sequence(request, now)
         self._waiting[request.id] = sequence
+        self.waiting_tokens += sequence.to_prefill
         return sequence
 
     def abort(self, sequence: Sequence) -> bool:
         """Take a request out, whatever it is doing; False if it had already left."""
         if sequence.phase is Phase.WAITING:
             del self._waiting[sequence.request.id]
+            self.waiting_tokens -= sequence.to_prefill
         elif sequence.phase in {Phase.PREFILL, Phase.DECODE}:
             self._release(sequence)
         else:
@@ -129,6 +131,7 @@ class Replica(EngineState):
         victim.preemptions += 1
         self._waiting[victim.request.id] = victim
         self._waiting.move_to_end(victim.request.id, last=False)
+        self.waiting_tokens += victim.to_prefill
         result.preempted.append(victim)
         self.counters.preemptions += 1
 
@@ -159,6 +162,7 @@ class Replica(EngineState):
             if not self._has_room(sequence, budget, self._free):
                 break
             del self._waiting[sequence.request.id]
+            self.waiting_tokens -= sequence.to_prefill
             sequence.phase = Phase.PREFILL
             if sequence.scheduled is None:
                 sequence.scheduled = now

@@ -43,8 +43,9 @@ class Case:
     """ServeGen's name of the model whose clients it has."""
     morning: float = 0.0
     """Second from which a part of a week is played: early on its first working day, when load is about to rise."""
-    scaled: bool = True
-    """Whether its rate follows from the replicas that its highest minute shall need; else it is the source's own."""
+    rate: int | None = None
+    """Times the source's own rate at which it is played; None: the rate follows from the replicas that the highest
+    minute shall need."""
     given: bool = False
     """Whether its files have to be given by --traces, since they are not kept here."""
 
@@ -79,7 +80,7 @@ CASES: Mapping[str, Case] = {
             whole=(0.0, HOUR),
             train=(0.0, HOUR / 2),
             short=(0.0, HOUR),
-            scaled=False,
+            rate=1,
         ),
         Case(
             name="coding-hour-4x",
@@ -88,7 +89,7 @@ CASES: Mapping[str, Case] = {
             whole=(0.0, HOUR),
             train=(0.0, HOUR / 2),
             short=(0.0, HOUR),
-            scaled=False,
+            rate=4,
         ),
         Case(
             name="reasoning-day",

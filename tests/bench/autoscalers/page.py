@@ -61,7 +61,7 @@ def _page(plan: Plan, by_case: dict[str, list[table.Row]], name: str, command: s
 
 def _setting(plan: Plan, command: str) -> Iterator[str]:
     setting = plan.setting
-    seeds = f"seeds 1-{plan.seeds} (mean, and lowest-highest)" if plan.seeds > 1 else "one seed"
+    seeds = "mean of the seeds, with the lowest and the highest" if plan.seeds > 1 else "one seed"
     weeks = "whole" if plan.days is None else f"{plan.days:g} days of them, from 8:00 UTC on Monday"
     good = f"at least {100 * table.GOOD_SHARE:g} % at {table.GOOD_COST:g}x or less"
     yield f"Made by `{command}`."
@@ -106,18 +106,28 @@ What stands for what:
 
 
 def _head(plan: Plan, case: str, of_case: Sequence[table.Row]) -> str:
-    runs = of_case[0].runs
+    runs = max((row.runs for row in of_case), key=len)
     run, edge = runs[0], capacity(case, plan.setting.engine)
     start, end = plan.part(CASES[case])
     requests = sum(each.requests for each in runs) / len(runs)
     late = SCRAPE + plan.setting.startup
     return (
-        f"{_slo(slo_of(case, plan.setting.engine))}. Seconds {start:,.0f} to {end:,.0f} of it"
+        f"{_slo(slo_of(case, plan.setting.engine))}. {_seeds(of_case)}. Seconds {start:,.0f} to {end:,.0f} of it"
         f" ({(end - start) / DAY:.3g} days),\n{requests:,.0f} requests. One replica bears {edge:.2f} requests/s;"
         f" replicas needed: {run.mean_needed:.1f} on average,\n{run.needed} at most. Offline optimum:"
         f" {run.optimum_gpu_hours:.1f} GPU-hours. Reactive bound (demand known at once, replicas\n{late:g} s"
         f" later, 15 % of headroom, held for 10 minutes): {run.reactive_gpu_hours / run.optimum_gpu_hours:.2f}x."
     )
+
+
+def _seeds(of_case: Sequence[table.Row]) -> str:
+    """How often each was played, which may differ."""
+    by_count: dict[int, list[str]] = {}
+    for row in of_case:
+        by_count.setdefault(len(row.runs), []).append(row.title)
+    usual = max(by_count, key=lambda count: len(by_count[count]))
+    others = "".join(f"; {', '.join(names)}: {count}" for count, names in by_count.items() if count != usual)
+    return f"Seeds: {usual}{others}"
 
 
 def _slo(slo: Slo) -> str:

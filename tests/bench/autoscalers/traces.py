@@ -44,16 +44,16 @@ def load(case: Case, *, peak: float, seed: int, part: Part) -> Trace:
     """
     if case.name == "step":
         return _step(peak, seed).between(*part)
-    if case.scaled:
-        return _drawn(case, scale=_scale(case, peak, seed), seed=seed, part=part)
-    return (_hour() if case.name == "coding-hour" else _hour().faster(4, seed=seed)).between(*part)
+    if case.rate is not None:
+        return _hour().faster(case.rate, seed=seed).between(*part)
+    return _drawn(case, scale=_scale(case, peak, seed), seed=seed, part=part)
 
 
 def lengths(case: Case) -> Draw:
     """Prompt and answer of a request of the case."""
     if case.service:
         return service_lengths(folder() / AZURE_LENGTHS, case.service)
-    if case.scaled and case.name != "step":
+    if case.rate is None and case.name != "step":
         return resampled(_drawn(case, scale=1.0, seed=0, part=case.whole))
     return resampled(_hour())
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmfleet.sim.replica import Replica
-from llmfleet.sim.sequence import Limits, Request, Sequence
+from llmfleet.sim.sequence import Limits, Phase, Request, Sequence
 from llmfleet.sim.steptime import StepTime
 from tests.unit.sim.naive import NaiveEngine, NaiveRequest
 
@@ -42,6 +42,8 @@ def check_blocks(replica: Replica) -> None:
     assert held + replica.free_blocks == replica.limits.blocks - 1
     assert 0 <= replica.kv_usage <= 1
     assert replica.kv_tokens <= held * BLOCK
+    queued = [sequence for sequence in replica.sequences() if sequence.phase is Phase.WAITING]
+    assert replica.waiting_tokens == sum(sequence.to_prefill for sequence in queued)
 
 
 def names(sequences: list[Sequence]) -> list[str]:
