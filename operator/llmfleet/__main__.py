@@ -16,10 +16,10 @@ import yaml
 from llmfleet import __version__
 from llmfleet.commands import inputs, plan, simulate
 from llmfleet.commands.inputs import UsageError, deployments
-from llmfleet.controller.logs import LogFormat, configure
-from llmfleet.controller.settings import SettingsError, load
 from llmfleet.engine.checks import check
 from llmfleet.engine.problem import Severity
+from llmfleet.process.logs import LogFormat, configure
+from llmfleet.process.settings import SettingsError, load
 
 POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from llmfleet.api.settings import Settings
-from llmfleet.controller.settings import FROM_THE_CLUSTER
+from llmfleet.process.settings import FROM_THE_CLUSTER
 from tests.chart.chart import CHART, HelmError, manifests, rendered
 from tests.chart.test_rendering import CASES, values
 

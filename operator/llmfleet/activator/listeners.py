@@ -13,7 +13,7 @@ from aiohttp import web
 from llmfleet.activator.directory import Directory
 from llmfleet.activator.metrics import ActivatorMetrics
 from llmfleet.activator.proxy import Proxy
-from llmfleet.controller.http_logs import is_worth_telling
+from llmfleet.process.http_logs import is_worth_telling
 
 logger = logging.getLogger(__name__)
 

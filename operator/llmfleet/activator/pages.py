@@ -11,7 +11,7 @@ from llmfleet.activator.listeners import Listeners
 from llmfleet.activator.proxy import Proxy
 from llmfleet.controller.activators import STATE_PATH
 from llmfleet.controller.informer import SERVER_TIMEOUT, SILENCE, Informer
-from llmfleet.controller.settings import SettingsError
+from llmfleet.process.settings import SettingsError
 
 WATCH_LIMIT = SERVER_TIMEOUT + 2 * SILENCE
 """Seconds after which a silent watch is dead."""

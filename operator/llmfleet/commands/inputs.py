@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import KIND, LLMDeployment
-from llmfleet.controller.settings import FROM_THE_CLUSTER, explain, load
+from llmfleet.process.settings import FROM_THE_CLUSTER, explain, load
 
 BUILT_IN = Path(__file__).with_name("settings.json")
 """The chart's settings, written by `make generate`."""

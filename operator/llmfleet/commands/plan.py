@@ -14,7 +14,6 @@ from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.commands import inputs, plan_text
 from llmfleet.commands.inputs import UsageError, deployments
-from llmfleet.controller.settings import explain
 from llmfleet.engine import feasibility
 from llmfleet.engine.checks import check
 from llmfleet.engine.memory.plan_status import status_of
@@ -22,6 +21,7 @@ from llmfleet.engine.memory.planning import Outlook, case, outlook
 from llmfleet.engine.models import table as models
 from llmfleet.engine.models.architecture import Architecture, read
 from llmfleet.engine.problem import Problem, Severity
+from llmfleet.process.settings import explain
 
 UNNAMED = "local/model"
 """The model's name where only its config.json is given."""

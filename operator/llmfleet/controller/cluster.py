@@ -28,8 +28,8 @@ from llmfleet.controller.errors import (
 )
 from llmfleet.controller.pods import DELETION_COST
 from llmfleet.controller.resources import CHILDREN, CONFIG_MAPS, EVENTS, LLMS, PODS, Resource
-from llmfleet.controller.settings import SettingsError
 from llmfleet.manifests.names import FIELD_MANAGER
+from llmfleet.process.settings import SettingsError
 from llmfleet.scaling.state import MANAGER as AUTOSCALER
 
 USER_AGENT = f"llmfleet/{__version__}"

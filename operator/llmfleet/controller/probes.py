@@ -14,11 +14,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from llmfleet.controller import metrics
 from llmfleet.controller.handlers import WATCH_SERVER_TIMEOUT, WATCH_SILENCE
-from llmfleet.controller.http_logs import is_worth_telling
 from llmfleet.controller.informer import Informer
 from llmfleet.controller.queue import WorkQueue
-from llmfleet.controller.settings import SettingsError
 from llmfleet.controller.watches import Watches
+from llmfleet.process.http_logs import is_worth_telling
+from llmfleet.process.settings import SettingsError
 
 TICK = 1.0
 LAG_LIMIT = 10.0

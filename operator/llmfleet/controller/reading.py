@@ -10,13 +10,13 @@ from llmfleet.api.status import PlanStatus
 from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.controller.observed import ObjectView
 from llmfleet.controller.plan import Desired, desire
-from llmfleet.controller.settings import explain
 from llmfleet.engine import version as versions
 from llmfleet.engine.checks import check
 from llmfleet.engine.memory import plan_status
 from llmfleet.engine.memory.planning import case, outlook
 from llmfleet.engine.problem import Problem, Severity
 from llmfleet.engine.version import image_of
+from llmfleet.process.settings import explain
 
 
 class Known(NamedTuple):

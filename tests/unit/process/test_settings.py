@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from llmfleet.api.settings import Settings
-from llmfleet.controller.settings import SettingsError, load
+from llmfleet.process.settings import SettingsError, load
 
 
 def written(folder: Path, text: str) -> Path:
