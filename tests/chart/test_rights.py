@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from llmfleet.controller import leader, resources
 from llmfleet.controller.plan import OPTIONAL
+from llmfleet.kube import leader, resources
 from tests.chart.chart import CHART, Manifest, activators, is_activators, manifests, one
 from tests.chart.test_rendering import CASES, values
 

@@ -12,11 +12,11 @@ from kubernetes.aio import config
 from llmfleet.api.conditions import Reason
 from llmfleet.controller.apply import Applier
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.errors import ConflictError, GoneError, InvalidError
 from llmfleet.controller.occupancy import Occupancy
 from llmfleet.controller.plan import plan
-from llmfleet.controller.resources import PODS
+from llmfleet.kube.cluster import Cluster
+from llmfleet.kube.errors import ConflictError, GoneError, InvalidError
+from llmfleet.kube.resources import PODS
 from llmfleet.manifests.deployment import has_template_hash
 from tests.cluster import ControlPlane
 from tests.cluster.audit import count

@@ -19,9 +19,9 @@ import pytest
 from llmfleet.api.conditions import Reason
 from llmfleet.api.settings import HangSettings
 from llmfleet.api.v1alpha1 import ScalingSpec
-from llmfleet.controller.pods import obstacle, view_pod
 from llmfleet.engine import metrics
 from llmfleet.engine.failures import explain
+from llmfleet.kube.pods import obstacle, view_pod
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet, Replica
 from llmfleet.scaling.hangs import Suspicion, examine, grace

@@ -20,11 +20,10 @@ from llmfleet.activator.listeners import Listeners
 from llmfleet.activator.metrics import ActivatorMetrics
 from llmfleet.activator.proxy import Proxy
 from llmfleet.api.settings import ActivatorSettings
-from llmfleet.controller.cache import Shelf
-from llmfleet.controller.cluster import Api, Cluster, connect
-from llmfleet.controller.informer import Informer
-from llmfleet.controller.queue import Key
-from llmfleet.controller.resources import CONFIG_MAPS, LLMS, PODS, Resource
+from llmfleet.kube.cluster import Api, Cluster, connect
+from llmfleet.kube.informer import Informer
+from llmfleet.kube.resources import CONFIG_MAPS, LLMS, PODS, Key, Resource
+from llmfleet.kube.shelf import Shelf
 from llmfleet.manifests.names import DEPLOYMENT_LABEL
 
 logger = logging.getLogger(__name__)

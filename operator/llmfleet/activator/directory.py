@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from llmfleet.activator.targets import Target, addresses_of, target_of
 from llmfleet.api.v1alpha1 import LLMDeployment
-from llmfleet.controller.cache import Cache, Shelf
+from llmfleet.controller.cache import Cache
 from llmfleet.controller.ports import Entry, parse
-from llmfleet.controller.queue import Key
+from llmfleet.kube.resources import Key
+from llmfleet.kube.shelf import Shelf, own_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +30,12 @@ def view_book(body: Mapping[str, Any], _: BookView | None = None) -> BookView:
     return BookView(uid=meta["uid"], version=int(meta["resourceVersion"]), entries=parse(body.get("data")))
 
 
-def _key_of(body: Mapping[str, Any]) -> Key:
-    return body["metadata"]["namespace"], body["metadata"]["name"]
-
-
 @dataclass
 class Directory:
     """All of it."""
 
     cache: Cache = field(default_factory=Cache)
-    books: Shelf[BookView] = field(default_factory=lambda: Shelf(view_book, _key_of))
+    books: Shelf[BookView] = field(default_factory=lambda: Shelf(view_book, own_key))
     _ready: dict[Key, asyncio.Event] = field(default_factory=dict)
     _parsed: dict[str, tuple[int, LLMDeployment | None]] = field(default_factory=dict)
     """uid -> generation and what was read of it."""

@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from llmfleet.activator.listeners import Listeners
 from llmfleet.activator.proxy import Proxy
 from llmfleet.controller.activators import STATE_PATH
-from llmfleet.controller.informer import SERVER_TIMEOUT, SILENCE, Informer
+from llmfleet.kube.informer import SERVER_TIMEOUT, SILENCE, Informer
 from llmfleet.process.settings import SettingsError
 
 WATCH_LIMIT = SERVER_TIMEOUT + 2 * SILENCE

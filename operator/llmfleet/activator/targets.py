@@ -6,8 +6,8 @@ from math import ceil
 
 from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.controller.observed import ObjectView
-from llmfleet.controller.pods import PodView, is_replica
 from llmfleet.engine.command import served_names
+from llmfleet.kube.pods import PodView, is_replica
 
 START_SHARE, START_SLACK = 1.5, 30.0
 """A request is held for so many times the last start, and so many seconds more, where that is longer than the limit."""

@@ -15,11 +15,11 @@ import aiohttp
 from pydantic import BaseModel, ConfigDict
 
 from llmfleet.api.v1alpha1 import ScalingMode
-from llmfleet.controller.cache import Shelf
 from llmfleet.controller.observed import ObjectView
 from llmfleet.controller.ports import Entry, PortBook
-from llmfleet.controller.queue import Key
 from llmfleet.controller.standing import Guards
+from llmfleet.kube.resources import Key
+from llmfleet.kube.shelf import Shelf, own_key
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +80,6 @@ class Known(NamedTuple):
     missed: int = 0
 
 
-def _home_key(body: Mapping[str, Any]) -> Key:
-    return body["metadata"]["namespace"], body["metadata"]["name"]
-
-
 @dataclass
 class Activators:
     """The board. What it says changes in `take` alone."""
@@ -91,7 +87,7 @@ class Activators:
     book: PortBook
     on_change: Callable[[Key], None]
     """Called with the key of each object for which another set of activators answers now."""
-    homes: Shelf[HomeView] = field(default_factory=lambda: Shelf(view_home, _home_key))
+    homes: Shelf[HomeView] = field(default_factory=lambda: Shelf(view_home, own_key))
     early: set[Key] = field(default_factory=set)
     """Objects that were asked about before it was known which ports are given out."""
     is_known: bool = False

@@ -24,22 +24,22 @@ from llmfleet.controller import handlers, metrics, probes
 from llmfleet.controller.apply import Applier
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.chronicle import Chronicle
-from llmfleet.controller.cluster import Api, Cluster, connect
-from llmfleet.controller.errors import TransientError
 from llmfleet.controller.fleet_metrics import FleetCollector
 from llmfleet.controller.informers import Informers
-from llmfleet.controller.leader import Leader
 from llmfleet.controller.occupancy import Occupancy
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.reconcile import Reconciler, ignore
 from llmfleet.controller.recorder import Recorder
-from llmfleet.controller.resources import LLMS
 from llmfleet.controller.resync import Resync
 from llmfleet.controller.scaling_bridge import CachedDirectory, ClusterActuator, Reporter
 from llmfleet.controller.settled import Settled
 from llmfleet.controller.stand_ins import StandIns
 from llmfleet.controller.startups import FailedStarts, Restarts, Startups
 from llmfleet.controller.watches import Watches
+from llmfleet.kube.cluster import Api, Cluster, connect
+from llmfleet.kube.errors import TransientError
+from llmfleet.kube.leader import Leader
+from llmfleet.kube.resources import LLMS
 from llmfleet.scaling.clock import SystemClock
 from llmfleet.scaling.guard import HangGuard
 from llmfleet.scaling.loop import ScalingLoop

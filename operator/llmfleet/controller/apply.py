@@ -9,11 +9,11 @@ from typing import TypeVar
 
 from llmfleet.api.conditions import Reason
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.errors import ConflictError, GoneError, InvalidError
 from llmfleet.controller.occupancy import Occupancy
 from llmfleet.controller.plan import Manifest, Plan, Removal, Step, Template
-from llmfleet.controller.resources import CHILDREN, REPLICA_SETS
+from llmfleet.kube.cluster import Cluster
+from llmfleet.kube.errors import ConflictError, GoneError, InvalidError
+from llmfleet.kube.resources import CHILDREN, REPLICA_SETS
 from llmfleet.manifests.deployment import (
     adjusted,
     dropped_volumes,

@@ -10,7 +10,7 @@ from prometheus_client import Counter
 
 from llmfleet.api.conditions import ConditionType, Reason
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.queue import Key
+from llmfleet.kube.resources import Key
 from llmfleet.scaling.clock import Clock
 
 PERIOD = 5.0

@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 from llmfleet.api.conditions import ConditionType, Reason
 from llmfleet.api.status import Condition
 from llmfleet.controller.observed import Observed
-from llmfleet.controller.pods import Obstacle, obstacle
 from llmfleet.controller.starts import Aim, Start, StartHold
 from llmfleet.engine.problem import Problem, Severity
+from llmfleet.kube.pods import Obstacle, obstacle
 from llmfleet.scaling.clock import rfc3339
 
 MESSAGE_LENGTH = 1000

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from llmfleet.api.v1alpha1 import ScalingSpec
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.observed import DeploymentView, ObjectView
-from llmfleet.controller.queue import Key
+from llmfleet.kube.resources import Key
 from llmfleet.scaling.config import ScalingConfig
 
 Sample = tuple[tuple[str, ...], float]

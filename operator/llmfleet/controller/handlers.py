@@ -15,7 +15,7 @@ import kopf
 
 from llmfleet.api.v1alpha1 import GROUP, PLURAL, VERSION
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.queue import Key, WorkQueue
+from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.stateless import NoDiffBase, NoProgress
 from llmfleet.controller.watches import Watches
 
@@ -59,7 +59,7 @@ def registry(cache: Cache, queue: WorkQueue, watches: Watches) -> kopf.OperatorR
 
 def _on_object(handlers: kopf.OperatorRegistry, cache: Cache, queue: WorkQueue) -> None:
     """LLMDeployments: a new generation is tried at once, whatever failed before."""
-    generations: dict[Key, int] = {}
+    generations: dict[tuple[str, str], int] = {}
 
     @kopf.index(GROUP, VERSION, PLURAL, id=PLURAL, registry=handlers)
     async def note(body: Body, **_: Any) -> None:

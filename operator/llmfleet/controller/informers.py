@@ -7,10 +7,10 @@ from functools import partial
 
 from llmfleet.api.settings import Settings
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.informer import Informer
 from llmfleet.controller.queue import WorkQueue
-from llmfleet.controller.resources import SCALED_OBJECTS, SLICES, WATCHED_CHILDREN, Resource
+from llmfleet.kube.cluster import Cluster
+from llmfleet.kube.informer import Informer
+from llmfleet.kube.resources import SCALED_OBJECTS, SLICES, WATCHED_CHILDREN, Resource
 from llmfleet.manifests.activator_slice import MANAGED_BY
 from llmfleet.manifests.names import DEPLOYMENT_LABEL, FIELD_MANAGER
 

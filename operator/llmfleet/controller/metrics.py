@@ -1,15 +1,14 @@
 """The operator's own metrics about itself, each declared once.
 
 Those of objects are in fleet_metrics.py (what the caches hold), in chronicle.py (what the status forgets), and in
-scaling/metrics.py (what the loop sees).
+scaling/metrics.py (what the loop sees); what is counted at the API server is in kube/metrics.py.
 """
 
-from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import Counter, Gauge, Histogram
 
-disable_created_metrics()  # a second series for each counter, that nobody reads
+from llmfleet.kube.metrics import API_WRITES, LEADER
 
 BUILD_INFO = Gauge("llmfleet_build_info", "Always 1; the label holds the version of the operator.", ["version"])
-LEADER = Gauge("llmfleet_leader", "1 while this process holds the Lease and may write.")
 RECONCILES = Counter("llmfleet_reconcile", "Passes over one object, by how they ended.", ["result"])
 RECONCILE_SECONDS = Histogram(
     "llmfleet_reconcile_seconds",
@@ -38,7 +37,6 @@ REVERSALS = Counter(
     "Changes of spec.replicas, by whomever, in the other direction than the one before.",
     ["namespace", "name"],
 )
-API_WRITES = Counter("llmfleet_api_writes", "Requests to change something in the API server.", ["verb", "resource"])
 WATCH_AGE = Gauge("llmfleet_watch_age_seconds", "Seconds since a watch was heard of last.", ["resource"])
 
 OWN = (

@@ -11,9 +11,9 @@ from typing import Any
 from llmfleet.api.v1alpha1 import ScalingMode
 from llmfleet.controller.autoscalers import AUTOSCALERS, AutoscalerView
 from llmfleet.controller.child import PLANNED_ANNOTATIONS, ChildView, common, own_hash
-from llmfleet.controller.pods import PodView
 from llmfleet.controller.standing import Guards, SliceView
 from llmfleet.controller.starts import StartHold
+from llmfleet.kube.pods import PodView
 from llmfleet.manifests import hashing, pace
 from llmfleet.manifests.names import FIELD_MANAGER, INPUTS_HASH, RENDERED_HASH, START_HOLD, TEMPLATE_HASH
 

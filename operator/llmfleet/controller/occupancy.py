@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 from llmfleet.api.conditions import Reason
 from llmfleet.controller.child import owner_of
-from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.errors import ConflictError, InvalidError
 from llmfleet.controller.plan import Manifest
-from llmfleet.controller.resources import CHILDREN, Resource
+from llmfleet.kube.cluster import Cluster
+from llmfleet.kube.errors import ConflictError, InvalidError
+from llmfleet.kube.resources import CHILDREN, Resource
 
 LIST_LIFE = 15.0
 """Seconds for which the lists count. An object made meanwhile is met by its conflicts: nothing is created by force."""

@@ -15,9 +15,9 @@ from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.controller.autoscalers import AUTOSCALERS
 from llmfleet.controller.child import ChildView, own_hash
 from llmfleet.controller.observed import DeploymentView, Observed
-from llmfleet.controller.resources import POLICIES, SLICES
 from llmfleet.controller.standing import Post, handover, post, stays_up
 from llmfleet.controller.starts import Aim, Start, judge
+from llmfleet.kube.resources import POLICIES, SLICES
 from llmfleet.manifests import activator_slice
 from llmfleet.manifests.children import outlines
 from llmfleet.manifests.hashing import inputs_hash

@@ -11,10 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from llmfleet.controller.cluster import Body, Cluster
-from llmfleet.controller.errors import ReconcileError
-from llmfleet.controller.queue import Key
-from llmfleet.controller.resources import CONFIG_MAPS
+from llmfleet.kube.cluster import Body, Cluster
+from llmfleet.kube.errors import ReconcileError
+from llmfleet.kube.resources import CONFIG_MAPS, Key
 
 logger = logging.getLogger(__name__)
 

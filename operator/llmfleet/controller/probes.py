@@ -14,9 +14,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from llmfleet.controller import metrics
 from llmfleet.controller.handlers import WATCH_SERVER_TIMEOUT, WATCH_SILENCE
-from llmfleet.controller.informer import Informer
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.watches import Watches
+from llmfleet.kube.informer import Informer
 from llmfleet.process.http_logs import is_worth_telling
 from llmfleet.process.settings import SettingsError
 

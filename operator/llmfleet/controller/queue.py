@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from heapq import heappop, heappush
 
-from llmfleet.controller.errors import TransientError
-
-Key = tuple[str, str]
-"""Namespace and name of an LLMDeployment."""
+from llmfleet.kube.errors import TransientError
+from llmfleet.kube.resources import Key
 
 CONCURRENCY = 16
 BACKOFF_FIRST = 1.0

@@ -10,17 +10,17 @@ from llmfleet.api.v1alpha1 import LLMDeployment, ScalingMode
 from llmfleet.controller import events, metrics, status
 from llmfleet.controller.apply import Applier
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.errors import ConflictError, InvalidError, ReconcileError, TransientError
 from llmfleet.controller.observed import Observed
 from llmfleet.controller.plan import Desired, Manifest, Plan, plan
-from llmfleet.controller.queue import Key
 from llmfleet.controller.reading import Known, read
 from llmfleet.controller.recorder import Recorder
 from llmfleet.controller.settled import Settled
 from llmfleet.controller.startups import FailedStarts, Restarts, Startups
 from llmfleet.controller.status import Findings
 from llmfleet.engine.problem import Problem
+from llmfleet.kube.cluster import Cluster
+from llmfleet.kube.errors import ConflictError, InvalidError, ReconcileError, TransientError
+from llmfleet.kube.resources import Key
 from llmfleet.manifests import activator_slice
 from llmfleet.manifests.children import children
 from llmfleet.scaling.ports import ObjectRef

@@ -5,11 +5,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.errors import ReconcileError
 from llmfleet.controller.events import EventDraft
 from llmfleet.controller.observed import ObjectView
-from llmfleet.controller.resources import LLMS
+from llmfleet.kube.cluster import Cluster
+from llmfleet.kube.errors import ReconcileError
+from llmfleet.kube.resources import LLMS
 from llmfleet.scaling.clock import rfc3339
 
 logger = logging.getLogger(__name__)

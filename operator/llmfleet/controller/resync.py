@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.errors import ReconcileError
 from llmfleet.controller.queue import WorkQueue
-from llmfleet.controller.resources import LLMS
 from llmfleet.controller.watches import Watches
+from llmfleet.kube.cluster import Cluster
+from llmfleet.kube.errors import ReconcileError
+from llmfleet.kube.resources import LLMS
 
 logger = logging.getLogger(__name__)
 

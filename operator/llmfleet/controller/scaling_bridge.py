@@ -15,17 +15,17 @@ from llmfleet.api.status import Recommendation, ReplacementRecord, ScalingStatus
 from llmfleet.api.v1alpha1 import PORT, GpuSpec, LLMDeployment, ScalingMode
 from llmfleet.controller.activators import Activators
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.errors import ConflictError, GoneError
 from llmfleet.controller.observed import ObjectView, Observed
-from llmfleet.controller.pods import PodView
-from llmfleet.controller.queue import Key, WorkQueue
+from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.reconcile import Reconciler
-from llmfleet.controller.resources import PODS
-from llmfleet.controller.stages import seconds
 from llmfleet.engine.memory.planning import case, outlook
 from llmfleet.engine.methods import NATIVE_FP8, capability_of
 from llmfleet.engine.speed import start
+from llmfleet.kube.cluster import Cluster
+from llmfleet.kube.errors import ConflictError, GoneError
+from llmfleet.kube.pods import PodView
+from llmfleet.kube.resources import PODS, Key
+from llmfleet.kube.stages import seconds
 from llmfleet.manifests.drain import WITHDRAWAL_SECONDS
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.ports import Conflict, EngineFacts, Hardware, ObjectRef, PodRef, Replacement, WatchedObject

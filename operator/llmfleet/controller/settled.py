@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from llmfleet.controller.observed import Observed
-from llmfleet.controller.queue import Key
+from llmfleet.kube.resources import Key
 
 
 @dataclass

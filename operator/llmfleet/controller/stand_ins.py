@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from llmfleet.api.settings import ActivatorSettings
 from llmfleet.controller.activators import Activators, Asking
-from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.informer import Informer
 from llmfleet.controller.ports import PortBook
-from llmfleet.controller.queue import Key, WorkQueue
-from llmfleet.controller.resources import SLICES
+from llmfleet.controller.queue import WorkQueue
+from llmfleet.kube.cluster import Cluster
+from llmfleet.kube.informer import Informer
+from llmfleet.kube.resources import SLICES, Key
 from llmfleet.manifests.activator_slice import SERVICE_NAME
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from llmfleet.controller.child import ChildView, common, own_hash
-from llmfleet.controller.pods import PodView
+from llmfleet.kube.pods import PodView
 from llmfleet.manifests import hashing
 from llmfleet.manifests.names import FIELD_MANAGER
 

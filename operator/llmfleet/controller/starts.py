@@ -14,8 +14,8 @@ from enum import Enum, auto
 from typing import Any
 
 from llmfleet.api.conditions import Reason
-from llmfleet.controller.pods import PodView
 from llmfleet.engine.failures import Failure, Kind
+from llmfleet.kube.pods import PodView
 
 LIMITS = {Kind.PERMANENT: 3, Kind.ENVIRONMENT: 3, Kind.TRANSIENT: 6}
 """Equal failures after which a start is held."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from prometheus_client import Counter
 
-from llmfleet.controller.pods import PodView
-from llmfleet.controller.queue import Key
+from llmfleet.kube.pods import PodView
+from llmfleet.kube.resources import Key
 
 _Start = tuple[str, float]
 """uid of the pod, and when its engine container started."""

@@ -11,7 +11,7 @@ from llmfleet.controller.autoscalers import view_autoscaler
 from llmfleet.controller.child import view_child
 from llmfleet.controller.observed import Observed, view_deployment, view_object
 from llmfleet.controller.plan import Desired, desire
-from llmfleet.controller.pods import view_pod
+from llmfleet.kube.pods import view_pod
 from llmfleet.manifests.children import children
 from llmfleet.manifests.deployment import with_template_hash
 

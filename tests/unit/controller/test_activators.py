@@ -9,8 +9,8 @@ from aiohttp import web
 from llmfleet.controller.activators import PATIENCE, Activators, Asking, State
 from llmfleet.controller.observed import ObjectView, view_object
 from llmfleet.controller.ports import PortBook
-from llmfleet.controller.queue import Key
 from llmfleet.controller.standing import Guards
+from llmfleet.kube.resources import Key
 from tests.unit.controller.bodies import UID, llm_body
 from tests.unit.controller.test_ports import book
 

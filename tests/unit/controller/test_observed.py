@@ -2,7 +2,7 @@
 
 from llmfleet.controller.child import own_hash, owner_of
 from llmfleet.controller.observed import view_deployment, view_object
-from llmfleet.controller.stages import seconds
+from llmfleet.kube.stages import seconds
 from llmfleet.scaling.clock import rfc3339
 from tests.unit.controller.bodies import llm_body, manifests_of, running
 

@@ -7,9 +7,9 @@ import pytest
 
 from llmfleet.api.conditions import Reason
 from llmfleet.controller import occupancy
-from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.errors import ConflictError, InvalidError, TransientError
 from llmfleet.controller.occupancy import Occupancy
+from llmfleet.kube.cluster import Cluster
+from llmfleet.kube.errors import ConflictError, InvalidError, TransientError
 from tests.unit.controller.bodies import UID, llm_body, manifests_of
 
 SERVICE, BUDGET, DEPLOYMENT = manifests_of(llm_body("qwen"))

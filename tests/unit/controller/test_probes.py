@@ -7,12 +7,12 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer, unused_port
 
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.informer import Informer
 from llmfleet.controller.probes import BEAT_LIMIT, LAG_LIMIT, PASS_LIMIT, WATCH_LIMIT, Health, application, serve
 from llmfleet.controller.queue import WorkQueue
-from llmfleet.controller.resources import PODS as POD_RESOURCE
 from llmfleet.controller.watches import Watch, Watches
+from llmfleet.kube.cluster import Cluster
+from llmfleet.kube.informer import Informer
+from llmfleet.kube.resources import PODS as POD_RESOURCE
 
 LLMS = ("llmdeployments", "")
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmfleet.controller.errors import TransientError
-from llmfleet.controller.queue import BACKOFF_MOST, Key, Schedule, WorkQueue
+from llmfleet.controller.queue import BACKOFF_MOST, Schedule, WorkQueue
+from llmfleet.kube.errors import TransientError
+from llmfleet.kube.resources import Key
 
 A, B = ("team", "a"), ("team", "b")
 

@@ -7,11 +7,11 @@ import pytest
 from llmfleet.api.settings import Settings
 from llmfleet.api.status import ScalingStatus
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.errors import ConflictError, GoneError
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.reconcile import Reconciler
 from llmfleet.controller.scaling_bridge import CachedDirectory, ClusterActuator, Reporter
 from llmfleet.engine.speed import UNKNOWN
+from llmfleet.kube.errors import ConflictError, GoneError
 from llmfleet.manifests.hashing import inputs_hash
 from llmfleet.scaling.ports import Conflict, EngineFacts, Hardware, ObjectRef, PodRef, WatchedObject
 from llmfleet.scaling.report import Report

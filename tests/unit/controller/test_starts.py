@@ -12,9 +12,9 @@ import pytest
 from llmfleet.api.conditions import Reason
 from llmfleet.controller.observed import Observed
 from llmfleet.controller.plan import Plan, Template, plan
-from llmfleet.controller.pods import PodView, view_pod
 from llmfleet.controller.starts import PAUSES, Aim, StartHold, judge, worst
 from llmfleet.engine.failures import Kind
+from llmfleet.kube.pods import PodView, view_pod
 from llmfleet.manifests.deployment import adjusted, going_back, with_template_hash
 from llmfleet.manifests.names import INPUTS_HASH, RENDERED_HASH
 from tests.unit.controller.bodies import (

@@ -2,8 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter
 
-from llmfleet.controller.pods import PodView, view_pod
 from llmfleet.controller.startups import FailedStarts, Restarts, Startups
+from llmfleet.kube.pods import PodView, view_pod
 from tests.unit.controller.bodies import NOON, container, pod_body
 
 KEY = ("team", "qwen")

@@ -15,11 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from llmfleet.controller.cache import Shelf
-from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.errors import DeniedError, GoneError, ReconcileError, TransientError, VersionGoneError
-from llmfleet.controller.queue import Key
-from llmfleet.controller.resources import Resource
+from llmfleet.kube.cluster import Cluster
+from llmfleet.kube.errors import DeniedError, GoneError, ReconcileError, TransientError, VersionGoneError
+from llmfleet.kube.resources import Key, Resource
+from llmfleet.kube.shelf import Shelf
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from llmfleet.api.conditions import Reason
-from llmfleet.controller.pods import obstacle, view_pod
+from llmfleet.kube.pods import obstacle, view_pod
 from tests.unit.controller.bodies import NOON, container, pod_body
 
 KILLED = {"exitCode": 137, "reason": "OOMKilled"}

@@ -10,12 +10,11 @@ import pytest
 from aiohttp import web
 from kubernetes.aio import client
 
-from llmfleet.controller import informer as informers
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.informer import Informer
-from llmfleet.controller.queue import Key
-from llmfleet.controller.resources import PODS
+from llmfleet.kube import informer as informers
+from llmfleet.kube.cluster import Cluster
+from llmfleet.kube.informer import Informer
+from llmfleet.kube.resources import PODS, Key
 from tests.unit.controller.bodies import pod_body
 
 QWEN: Key = ("team", "qwen")

@@ -16,8 +16,8 @@ import aiohttp
 from kubernetes.aio import client, config
 
 from llmfleet import __version__
-from llmfleet.controller import metrics
-from llmfleet.controller.errors import (
+from llmfleet.kube import metrics
+from llmfleet.kube.errors import (
     ConflictError,
     DeniedError,
     GoneError,
@@ -26,8 +26,8 @@ from llmfleet.controller.errors import (
     TransientError,
     VersionGoneError,
 )
-from llmfleet.controller.pods import DELETION_COST
-from llmfleet.controller.resources import CHILDREN, CONFIG_MAPS, EVENTS, LLMS, PODS, Resource
+from llmfleet.kube.pods import DELETION_COST
+from llmfleet.kube.resources import CHILDREN, CONFIG_MAPS, EVENTS, LLMS, PODS, Resource
 from llmfleet.manifests.names import FIELD_MANAGER
 from llmfleet.process.settings import SettingsError
 from llmfleet.scaling.state import MANAGER as AUTOSCALER

@@ -10,8 +10,8 @@ from aiohttp import web
 from kubernetes.aio import client
 from prometheus_client import REGISTRY
 
-from llmfleet.controller.cluster import Cluster
-from llmfleet.controller.errors import (
+from llmfleet.kube.cluster import Cluster
+from llmfleet.kube.errors import (
     ConflictError,
     DeniedError,
     GoneError,
@@ -19,7 +19,7 @@ from llmfleet.controller.errors import (
     NotLeaderError,
     TransientError,
 )
-from llmfleet.controller.resources import DEPLOYMENTS, LLMS, PODS, SERVICES
+from llmfleet.kube.resources import DEPLOYMENTS, LLMS, PODS, SERVICES
 
 MANIFEST = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "qwen", "namespace": "team"}}
 RBAC = 'services "qwen" is forbidden: User "x" cannot patch resource "services" in API group ""'

@@ -1,8 +1,11 @@
-"""The kinds that the operator speaks of, and where the API server has them."""
+"""The kinds that the operator speaks of, and where the API server has them; what names one LLMDeployment."""
 
 from dataclasses import dataclass
 
 from llmfleet.api.v1alpha1 import GROUP, KIND, PLURAL, VERSION
+
+Key = tuple[str, str]
+"""Namespace and name of an LLMDeployment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from kubernetes.aio.leaderelection.electionconfig import Config
 from kubernetes.aio.leaderelection.leaderelection import LeaderElection
 from kubernetes.aio.leaderelection.resourcelock.leaselock import LeaseLock
 
-from llmfleet.controller import metrics
+from llmfleet.kube import metrics
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmfleet.api.conditions import Reason
-from llmfleet.controller import stages
 from llmfleet.engine.failures import Failure
+from llmfleet.kube import stages
 from llmfleet.manifests.names import RENDERED_HASH
 
 Body = Mapping[str, Any]
