@@ -66,11 +66,11 @@ class Activator:
         self._stop = asyncio.Event()
 
     def _informers(self) -> list[Informer]:
-        cache, scopes = self.directory.cache, tuple(self.options.namespaces) or ("",)
+        scopes = tuple(self.options.namespaces) or ("",)
         return [
             self._informer(CONFIG_MAPS, self.directory.books, self.options.home_namespace, name=self.options.name),
-            *(self._informer(LLMS, cache.objects, scope) for scope in scopes),
-            *(self._informer(PODS, cache.pods, scope, selector=DEPLOYMENT_LABEL) for scope in scopes),
+            *(self._informer(LLMS, self.directory.objects, scope) for scope in scopes),
+            *(self._informer(PODS, self.directory.pods, scope, selector=DEPLOYMENT_LABEL) for scope in scopes),
         ]
 
     def _informer(

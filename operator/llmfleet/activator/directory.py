@@ -8,11 +8,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from llmfleet.activator.targets import Target, addresses_of, target_of
+from llmfleet.api.activation import Entry, parse
 from llmfleet.api.v1alpha1 import LLMDeployment
-from llmfleet.controller.cache import Cache
-from llmfleet.controller.ports import Entry, parse
+from llmfleet.kube.objects import ObjectView, view_object
+from llmfleet.kube.pods import PodView, view_pod
 from llmfleet.kube.resources import Key
-from llmfleet.kube.shelf import Shelf, own_key
+from llmfleet.kube.shelf import Shelf, label_key, own_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,8 @@ def view_book(body: Mapping[str, Any], _: BookView | None = None) -> BookView:
 class Directory:
     """All of it."""
 
-    cache: Cache = field(default_factory=Cache)
+    objects: Shelf[ObjectView] = field(default_factory=lambda: Shelf(view_object, own_key))
+    pods: Shelf[PodView] = field(default_factory=lambda: Shelf(view_pod, label_key))
     books: Shelf[BookView] = field(default_factory=lambda: Shelf(view_book, own_key))
     _ready: dict[Key, asyncio.Event] = field(default_factory=dict)
     _parsed: dict[str, tuple[int, LLMDeployment | None]] = field(default_factory=dict)
@@ -48,7 +50,7 @@ class Directory:
     def target(self, port: int) -> Target | None:
         """The object whose port it is; None if there is none, or it cannot be read."""
         entry = self.ports.get(port)
-        view = self.cache.objects.newest((entry.namespace, entry.name)) if entry else None
+        view = self.objects.newest((entry.namespace, entry.name)) if entry else None
         if entry is None or view is None or view.uid != entry.uid or view.deleting:
             return None
         generation, deployment = self._parsed.get(view.uid, (-1, None))
@@ -62,7 +64,7 @@ class Directory:
 
     def addresses(self, target: Target) -> tuple[str, ...]:
         """Where its replicas take requests."""
-        return addresses_of(self.cache.pods.all((target.namespace, target.name)), target.name)
+        return addresses_of(self.pods.all((target.namespace, target.name)), target.name)
 
     def ready(self, target: Target) -> asyncio.Event:
         """Set while a replica takes requests."""
@@ -73,13 +75,13 @@ class Directory:
     def changed(self, key: Key) -> None:
         """A pod of the object has changed."""
         if key in self._ready:
-            self._set(self._ready[key], bool(addresses_of(self.cache.pods.all(key), key[1])))
+            self._set(self._ready[key], bool(addresses_of(self.pods.all(key), key[1])))
 
     def tidy(self) -> None:
         """Forget objects that are gone."""
-        there = self.cache.objects.items
+        there = self.objects.items
         self._ready = {key: event for key, event in self._ready.items() if key in there}
-        uids = self.cache.objects.uids()
+        uids = self.objects.uids()
         self._parsed = {uid: known for uid, known in self._parsed.items() if uid in uids}
 
     @staticmethod

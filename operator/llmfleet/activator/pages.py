@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from llmfleet.activator.listeners import Listeners
 from llmfleet.activator.proxy import Proxy
-from llmfleet.controller.activators import STATE_PATH
+from llmfleet.api.activation import STATE_PATH
 from llmfleet.kube.informer import SERVER_TIMEOUT, SILENCE, Informer
 from llmfleet.process.settings import SettingsError
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from math import ceil
 
 from llmfleet.api.v1alpha1 import LLMDeployment
-from llmfleet.controller.observed import ObjectView
 from llmfleet.engine.command import served_names
+from llmfleet.kube.objects import ObjectView
 from llmfleet.kube.pods import PodView, is_replica
 
 START_SHARE, START_SLACK = 1.5, 30.0

@@ -1,1 +1,1 @@
-"""What users write and read: the LLMDeployment, its status, and the administrator's settings. Lowest layer."""
+"""What users write and read, the settings, and what our own programs tell each other. Lowest layer."""

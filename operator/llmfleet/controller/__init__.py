@@ -1,1 +1,1 @@
-"""The running operator: watch -> queue -> reconcile (observe, desired, plan, apply, report). Beside the activator."""
+"""The running operator: watch -> queue -> reconcile (observe, desired, plan, apply, report)."""

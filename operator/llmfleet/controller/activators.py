@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import aiohttp
-from pydantic import BaseModel, ConfigDict
 
+from llmfleet.api.activation import STATE_PATH, Entry, State
 from llmfleet.api.v1alpha1 import ScalingMode
-from llmfleet.controller.observed import ObjectView
-from llmfleet.controller.ports import Entry, PortBook
+from llmfleet.controller.ports import PortBook
 from llmfleet.controller.standing import Guards
+from llmfleet.kube.objects import ObjectView
 from llmfleet.kube.resources import Key
 from llmfleet.kube.shelf import Shelf, own_key
 
@@ -30,18 +30,6 @@ ASK_TIMEOUT = 2.0
 PATIENCE = 3
 """Questions without an answer after which an activator no longer counts."""
 LARGEST_ANSWER = 1 << 20
-STATE_PATH = "/state"
-
-
-class State(BaseModel):
-    """What an activator says of itself."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    listening: dict[int, str] = {}
-    """Port -> uid of the object."""
-    waiting: frozenset[str] = frozenset()
-    """uids of objects for which requests wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

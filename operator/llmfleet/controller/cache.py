@@ -5,8 +5,9 @@ from typing import Any
 
 from llmfleet.controller.autoscalers import AutoscalerView, view_autoscaler
 from llmfleet.controller.child import ChildView, view_child
-from llmfleet.controller.observed import DeploymentView, ObjectView, Observed, view_deployment, view_object
+from llmfleet.controller.observed import DeploymentView, Observed, view_deployment
 from llmfleet.controller.standing import Guards, SliceView, view_slice
+from llmfleet.kube.objects import ObjectView, view_object
 from llmfleet.kube.pods import PodView, is_replica, view_pod
 from llmfleet.kube.resources import SCALED_OBJECTS, Key
 from llmfleet.kube.shelf import Shelf, label_key, own_key

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from llmfleet.api.v1alpha1 import ScalingSpec
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.observed import DeploymentView, ObjectView
+from llmfleet.controller.observed import DeploymentView
+from llmfleet.kube.objects import ObjectView
 from llmfleet.kube.resources import Key
 from llmfleet.scaling.config import ScalingConfig
 

@@ -5,61 +5,19 @@ the memory of the whole body.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from llmfleet.api.v1alpha1 import ScalingMode
 from llmfleet.controller.autoscalers import AUTOSCALERS, AutoscalerView
 from llmfleet.controller.child import PLANNED_ANNOTATIONS, ChildView, common, own_hash
 from llmfleet.controller.standing import Guards, SliceView
 from llmfleet.controller.starts import StartHold
+from llmfleet.kube.objects import ObjectView
 from llmfleet.kube.pods import PodView
 from llmfleet.manifests import hashing, pace
 from llmfleet.manifests.names import FIELD_MANAGER, INPUTS_HASH, RENDERED_HASH, START_HOLD, TEMPLATE_HASH
 
 Body = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectView:
-    """An LLMDeployment."""
-
-    namespace: str
-    name: str
-    uid: str
-    generation: int
-    version: int
-    """resourceVersion: grows with each change."""
-    deleting: bool
-    replicas_manager: str
-    """Field manager that wrote spec.replicas last."""
-    spec: Mapping[str, Any] = field(repr=False)
-    status: Mapping[str, Any] = field(repr=False)
-
-    @property
-    def startup_seconds(self) -> int | None:
-        """Of the last start that the status tells of; None if it tells of none."""
-        seconds = (self.status.get("engine") or {}).get("startupSeconds")
-        return seconds if isinstance(seconds, int) else None
-
-    @property
-    def has_autoscaler(self) -> bool:
-        """Whether another than the operator itself is asked to scale."""
-        return bool((self.spec.get("scaling") or {}).get("mode", ScalingMode.BUILTIN) != ScalingMode.BUILTIN)
-
-    @property
-    def body(self) -> dict[str, Any]:
-        """What `LLMDeployment.parse` reads."""
-        return {
-            "metadata": {
-                "namespace": self.namespace,
-                "name": self.name,
-                "uid": self.uid,
-                "generation": self.generation,
-                "resourceVersion": str(self.version),
-            },
-            "spec": self.spec,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,22 +114,6 @@ class Observed:
         return bool(self.autoscalers - {kind})
 
 
-def view_object(body: Body, _: ObjectView | None = None) -> ObjectView:
-    """Read an LLMDeployment."""
-    meta = body["metadata"]
-    return ObjectView(
-        namespace=meta["namespace"],
-        name=meta["name"],
-        uid=meta["uid"],
-        generation=meta.get("generation", 0),
-        version=int(meta["resourceVersion"]),
-        deleting="deletionTimestamp" in meta,
-        replicas_manager=_writer_of_replicas(meta),
-        spec=body.get("spec") or {},
-        status=body.get("status") or {},
-    )
-
-
 def view_deployment(body: Body, known: DeploymentView | None = None) -> DeploymentView:
     """Read a Deployment; `known` is an earlier observation of it."""
     annotations = body["metadata"].get("annotations") or {}
@@ -218,11 +160,3 @@ def _condition_message(status: Body, *, kind: str, value: str) -> str:
     conditions = status.get("conditions") or []
     found = (c for c in conditions if c["type"] == kind and c["status"] == value)
     return next((str(c.get("message", "")) for c in found), "")
-
-
-def _writer_of_replicas(meta: Body) -> str:
-    """The latest manager that owns spec.replicas."""
-    entries = meta.get("managedFields") or []
-    owners = [e for e in entries if "f:replicas" in (e.get("fieldsV1") or {}).get("f:spec", {})]
-    latest = sorted(owners, key=lambda entry: str(entry.get("time", "")))
-    return str(latest[-1].get("manager", "")) if latest else ""

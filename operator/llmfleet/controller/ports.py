@@ -9,8 +9,8 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
+from llmfleet.api.activation import Entry, dump, parse
 from llmfleet.kube.cluster import Body, Cluster
 from llmfleet.kube.errors import ReconcileError
 from llmfleet.kube.resources import CONFIG_MAPS, Key
@@ -21,29 +21,6 @@ PAUSE = 2.0
 """Seconds between tries to write the book."""
 GATHERING = 0.1
 """Seconds for which changes are gathered: objects come by the hundred."""
-
-
-class Entry(NamedTuple):
-    """Whose port it is."""
-
-    namespace: str
-    name: str
-    uid: str
-
-
-def parse(data: dict[str, str] | None) -> dict[int, Entry]:
-    """The book as it is stored; what is no entry is left out."""
-    book = {}
-    for port, owner in (data or {}).items():
-        parts = owner.split("/")
-        if port.isdigit() and len(parts) == len(Entry._fields) and all(parts):
-            book[int(port)] = Entry(*parts)
-    return book
-
-
-def dump(book: dict[int, Entry]) -> dict[str, str]:
-    """The book as it is stored."""
-    return {str(port): "/".join(entry) for port, entry in sorted(book.items())}
 
 
 @dataclass

@@ -8,7 +8,6 @@ from llmfleet.api.conditions import Reason
 from llmfleet.api.settings import Settings
 from llmfleet.api.status import PlanStatus
 from llmfleet.api.v1alpha1 import LLMDeployment
-from llmfleet.controller.observed import ObjectView
 from llmfleet.controller.plan import Desired, desire
 from llmfleet.engine import version as versions
 from llmfleet.engine.checks import check
@@ -16,6 +15,7 @@ from llmfleet.engine.memory import plan_status
 from llmfleet.engine.memory.planning import case, outlook
 from llmfleet.engine.problem import Problem, Severity
 from llmfleet.engine.version import image_of
+from llmfleet.kube.objects import ObjectView
 from llmfleet.process.settings import explain
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from llmfleet.controller.events import EventDraft
-from llmfleet.controller.observed import ObjectView
 from llmfleet.kube.cluster import Cluster
 from llmfleet.kube.errors import ReconcileError
+from llmfleet.kube.objects import ObjectView
 from llmfleet.kube.resources import LLMS
 from llmfleet.scaling.clock import rfc3339
 

@@ -15,7 +15,7 @@ from llmfleet.api.status import Recommendation, ReplacementRecord, ScalingStatus
 from llmfleet.api.v1alpha1 import PORT, GpuSpec, LLMDeployment, ScalingMode
 from llmfleet.controller.activators import Activators
 from llmfleet.controller.cache import Cache
-from llmfleet.controller.observed import ObjectView, Observed
+from llmfleet.controller.observed import Observed
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.reconcile import Reconciler
 from llmfleet.engine.memory.planning import case, outlook
@@ -23,6 +23,7 @@ from llmfleet.engine.methods import NATIVE_FP8, capability_of
 from llmfleet.engine.speed import start
 from llmfleet.kube.cluster import Cluster
 from llmfleet.kube.errors import ConflictError, GoneError
+from llmfleet.kube.objects import ObjectView
 from llmfleet.kube.pods import PodView
 from llmfleet.kube.resources import PODS, Key
 from llmfleet.kube.stages import seconds

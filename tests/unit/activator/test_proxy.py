@@ -347,9 +347,9 @@ async def test_at_the_end_those_that_wait_are_sent_away(client: aiohttp.ClientSe
 
 async def test_a_port_whose_object_is_gone_is_nobody_s(client: aiohttp.ClientSession) -> None:
     async with world() as here:
-        for uid in here.directory.cache.objects.uids():
+        for uid in here.directory.objects.uids():
             meta = {"namespace": "team", "name": NAME, "uid": uid, "resourceVersion": "99"}
-            here.directory.cache.objects.remove({"metadata": meta})
+            here.directory.objects.remove({"metadata": meta})
         status, _, headers = await post(client, here.url())
         assert (status, "Retry-After" in headers, here.is_asked_for()) == (503, True, False)
 

@@ -20,10 +20,10 @@ from llmfleet.activator.listeners import Listeners
 from llmfleet.activator.metrics import ActivatorMetrics
 from llmfleet.activator.pages import state
 from llmfleet.activator.proxy import Proxy
+from llmfleet.api.activation import Entry, dump
 from llmfleet.api.settings import ActivatorSettings
 from llmfleet.api.v1alpha1 import PORT
-from llmfleet.controller.ports import Entry, dump
-from tests.unit.controller.bodies import llm_body, pod_body
+from tests.unit.kube.bodies import llm_body, pod_body
 
 NAMESPACE, NAME = "team", "qwen"
 BOOK = {"namespace": "llmfleet", "name": "llmfleet-activator", "uid": "book"}
@@ -63,7 +63,7 @@ class World:
         version = next(self._versions)
         body = llm_body(generation=version, status=status, scaling={"minReplicas": 0, "maxReplicas": 2}, **spec)
         body["metadata"]["resourceVersion"] = str(version)
-        self.directory.cache.objects.put(body)
+        self.directory.objects.put(body)
 
     async def engine(self, handler: Handler) -> str:
         """An engine that listens; the address."""
@@ -80,7 +80,7 @@ class World:
         """A pod at that address becomes Ready, or is no longer."""
         body = pod_body(name, ready=is_ready, podIP=address)
         body["metadata"]["resourceVersion"] = str(next(self._versions) + 10)
-        self.directory.cache.pods.put(body)
+        self.directory.pods.put(body)
         self.directory.changed((NAMESPACE, NAME))
 
     def value(self, name: str, **labels: str) -> float:
@@ -115,7 +115,7 @@ async def world(**limits: Any) -> AsyncIterator[World]:
     proxy = Proxy(directory, Bounds(ActivatorSettings(**limits)), metrics, forward.session())
     found = World(proxy, Listeners(directory, proxy, metrics, host="127.0.0.1"), registry, port)
     found.apply()
-    uid = next(iter(directory.cache.objects.uids()))
+    uid = next(iter(directory.objects.uids()))
     meta = BOOK | {"resourceVersion": "1"}
     directory.books.put({"metadata": meta, "data": dump({port: Entry(NAMESPACE, NAME, uid)})})
     await found.listeners.follow()

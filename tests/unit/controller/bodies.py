@@ -1,4 +1,4 @@
-"""Bodies as the API server gives them, for the tests of the controller."""
+"""Children as the operator makes them and as the API server gives them, for the tests of the controller."""
 
 import json
 from collections.abc import Mapping
@@ -9,11 +9,13 @@ from llmfleet.api.settings import Settings
 from llmfleet.api.v1alpha1 import LLMDeployment
 from llmfleet.controller.autoscalers import view_autoscaler
 from llmfleet.controller.child import view_child
-from llmfleet.controller.observed import Observed, view_deployment, view_object
+from llmfleet.controller.observed import Observed, view_deployment
 from llmfleet.controller.plan import Desired, desire
+from llmfleet.kube.objects import view_object
 from llmfleet.kube.pods import view_pod
 from llmfleet.manifests.children import children
 from llmfleet.manifests.deployment import with_template_hash
+from tests.unit.kube.bodies import Body
 
 SETTINGS = Settings.parse(
     {
@@ -21,19 +23,8 @@ SETTINGS = Settings.parse(
         "prometheus": {"address": "http://prometheus:9090"},
     }
 )
-UID = "11111111-0000-0000-0000-000000000000"
 STARTUP = 120
 """Seconds of a start to which autoscalers are sized."""
-NOON = "2026-11-22T12:00:00Z"
-
-Body = dict[str, Any]
-
-
-def llm_body(
-    name: str = "qwen", *, uid: str = UID, generation: int = 1, status: Body | None = None, **spec: Any
-) -> Body:
-    meta = {"name": name, "namespace": "team", "uid": uid, "generation": generation, "resourceVersion": "1"}
-    return {"metadata": meta, "spec": {"model": {"source": "Qwen/Qwen3-8B"}} | spec, "status": status or {}}
 
 
 def parsed(body: Body) -> LLMDeployment:
@@ -127,34 +118,4 @@ def counts(*, current: int, updated: int, ready: int, observed_generation: int =
         "updatedReplicas": updated,
         "readyReplicas": ready,
         "observedGeneration": observed_generation,
-    }
-
-
-def pod_body(name: str = "qwen-1", *, ready: bool = False, deleting: bool = False, **status: Any) -> Body:
-    meta: Body = {
-        "name": name,
-        "namespace": "team",
-        "uid": f"uid-{name}",
-        "resourceVersion": "5",
-        "creationTimestamp": NOON,
-        "labels": {"llmfleet.io/deployment": "qwen", "pod-template-hash": "abc"},
-        "ownerReferences": [{"kind": "ReplicaSet", "name": "qwen-abc", "uid": "uid-of-qwen-abc", "controller": True}],
-    }
-    if deleting:
-        meta["deletionTimestamp"] = NOON
-    conditions = [{"type": "PodScheduled", "status": "True"}]
-    if ready:
-        conditions.append({"type": "Ready", "status": "True", "lastTransitionTime": "2026-11-22T12:01:00Z"})
-    defaults: Body = {"phase": "Running", "conditions": conditions, "containerStatuses": [container(ready=ready)]}
-    return {"metadata": meta, "status": defaults | status}
-
-
-def container(*, ready: bool = False, restarts: int = 0, last: Body | None = None, **state: Any) -> Body:
-    return {
-        "name": "engine",
-        "image": "vllm:v1",
-        "ready": ready,
-        "restartCount": restarts,
-        "state": state or {"running": {"startedAt": "2026-11-22T12:00:10Z"}},
-        "lastState": {"terminated": last} if last else {},
     }

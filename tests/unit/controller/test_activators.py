@@ -6,13 +6,14 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from llmfleet.controller.activators import PATIENCE, Activators, Asking, State
-from llmfleet.controller.observed import ObjectView, view_object
+from llmfleet.api.activation import State
+from llmfleet.controller.activators import PATIENCE, Activators, Asking
 from llmfleet.controller.ports import PortBook
 from llmfleet.controller.standing import Guards
+from llmfleet.kube.objects import ObjectView, view_object
 from llmfleet.kube.resources import Key
-from tests.unit.controller.bodies import UID, llm_body
 from tests.unit.controller.test_ports import book
+from tests.unit.kube.bodies import UID, llm_body
 
 PORT = 20000
 LISTENS = State(listening={PORT: UID})

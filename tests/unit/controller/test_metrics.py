@@ -8,7 +8,8 @@ from prometheus_client import CollectorRegistry, Counter
 from llmfleet.controller.cache import Cache
 from llmfleet.controller.chronicle import PERIOD, Chronicle
 from llmfleet.controller.fleet_metrics import FleetCollector
-from tests.unit.controller.bodies import counts, llm_body, running
+from tests.unit.controller.bodies import counts, running
+from tests.unit.kube.bodies import llm_body
 from tests.unit.scaling.world import START, VirtualClock
 
 HOLD = (

@@ -10,7 +10,8 @@ from llmfleet.api.status import LLMDeploymentStatus, ScalingSignals, ScalingStat
 from llmfleet.controller.mirror import Verdict, verdict
 from llmfleet.controller.status import Findings, build, condition
 from llmfleet.scaling.report import Report
-from tests.unit.controller.bodies import NOON, SETTINGS, llm_body, observed, parsed, running
+from tests.unit.controller.bodies import SETTINGS, observed, parsed, running
+from tests.unit.kube.bodies import NOON, llm_body
 
 MODE: dict[str, Any] = {"scaling": {"mode": "HPA", "minReplicas": 1, "maxReplicas": 6}, "replicas": 3}
 UNABLE = "the HPA was unable to compute the replica count: unable to get metric gpu_cache_usage_perc: "

@@ -1,10 +1,9 @@
 """What is read out of a body beyond the obvious."""
 
 from llmfleet.controller.child import own_hash, owner_of
-from llmfleet.controller.observed import view_deployment, view_object
-from llmfleet.kube.stages import seconds
-from llmfleet.scaling.clock import rfc3339
-from tests.unit.controller.bodies import llm_body, manifests_of, running
+from llmfleet.controller.observed import view_deployment
+from tests.unit.controller.bodies import manifests_of, running
+from tests.unit.kube.bodies import llm_body
 
 SERVICE, _, DEPLOYMENT = manifests_of(llm_body())
 
@@ -31,29 +30,8 @@ def test_only_a_controlling_llmdeployment_owns() -> None:
         assert owner_of(body) == ""
 
 
-def test_the_latest_writer_of_replicas_is_known() -> None:
-    body = llm_body()
-    entries = [
-        {
-            "manager": "kubectl",
-            "time": "2026-11-22T12:00:01Z",
-            "fieldsV1": {"f:spec": {"f:replicas": {}, "f:model": {}}},
-        },
-        {"manager": "llmfleet-autoscaler", "time": "2026-11-22T12:00:09Z", "fieldsV1": {"f:spec": {"f:replicas": {}}}},
-        {"manager": "llmfleet", "time": "2026-11-22T12:01:00Z", "fieldsV1": {"f:status": {}}},
-    ]
-    assert view_object(body).replicas_manager == ""
-    body["metadata"]["managedFields"] = entries
-    assert view_object(body).replicas_manager == "llmfleet-autoscaler"
-
-
 def test_a_deployment_whose_controller_lags_is_not_observed() -> None:
     body = running(llm_body())["Deployment"]
     assert view_deployment(body).is_observed
     body["metadata"]["generation"] = 2
     assert not view_deployment(body).is_observed
-
-
-def test_times_there_and_back() -> None:
-    assert rfc3339(seconds("2026-11-22T12:00:01Z")) == "2026-11-22T12:00:01Z"
-    assert seconds(None) == 0.0

@@ -10,7 +10,8 @@ from llmfleet.controller import occupancy
 from llmfleet.controller.occupancy import Occupancy
 from llmfleet.kube.cluster import Cluster
 from llmfleet.kube.errors import ConflictError, InvalidError, TransientError
-from tests.unit.controller.bodies import UID, llm_body, manifests_of
+from tests.unit.controller.bodies import manifests_of
+from tests.unit.kube.bodies import UID, llm_body
 
 SERVICE, BUDGET, DEPLOYMENT = manifests_of(llm_body("qwen"))
 NEIGHBOUR = manifests_of(llm_body("gemma"))[0]

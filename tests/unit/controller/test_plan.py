@@ -8,7 +8,8 @@ import pytest
 from llmfleet.api.settings import Settings
 from llmfleet.controller.plan import Desired, Plan, Removal, Template, plan
 from llmfleet.manifests.hashing import own_template_hash
-from tests.unit.controller.bodies import SETTINGS, desired_of, llm_body, lose, observed, running
+from tests.unit.controller.bodies import SETTINGS, desired_of, lose, observed, running
+from tests.unit.kube.bodies import llm_body
 
 NOW = 1795000000.0
 

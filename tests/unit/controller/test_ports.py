@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from llmfleet.controller.ports import Entry, PortBook, dump, parse
+from llmfleet.api.activation import Entry
+from llmfleet.controller.ports import PortBook
 
 A, B = Entry("team", "a", "uid-a"), Entry("team", "b", "uid-b")
 
@@ -71,9 +72,3 @@ async def test_nothing_is_given_out_before_the_book_is_read() -> None:
 )
 async def test_what_is_no_entry_or_out_of_range_is_left_out(data: dict[str, str] | None) -> None:
     assert (await book(data)).entries == {}
-
-
-def test_it_is_read_as_it_is_written() -> None:
-    entries = {20001: B, 20000: A}
-    assert parse(dump(entries)) == entries
-    assert list(dump(entries)) == ["20000", "20001"]

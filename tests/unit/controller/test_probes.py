@@ -6,13 +6,14 @@ import time
 import pytest
 from aiohttp.test_utils import TestClient, TestServer, unused_port
 
-from llmfleet.controller.cache import Cache
 from llmfleet.controller.probes import BEAT_LIMIT, LAG_LIMIT, PASS_LIMIT, WATCH_LIMIT, Health, application, serve
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.watches import Watch, Watches
 from llmfleet.kube.cluster import Cluster
 from llmfleet.kube.informer import Informer
+from llmfleet.kube.pods import view_pod
 from llmfleet.kube.resources import PODS as POD_RESOURCE
+from llmfleet.kube.shelf import Shelf, label_key
 
 LLMS = ("llmdeployments", "")
 
@@ -23,7 +24,7 @@ def health() -> Health:
         resource=POD_RESOURCE,
         namespace="",
         selector="",
-        shelf=Cache().pods,
+        shelf=Shelf(view_pod, label_key),
         on_change=lambda _: None,
     )
     return Health(Watches((LLMS,)), [informer], WorkQueue())

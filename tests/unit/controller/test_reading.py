@@ -1,9 +1,10 @@
 """What follows from one generation of an object: judged by the version that is known, or else told."""
 
 from llmfleet.api.settings import Settings
-from llmfleet.controller.observed import view_object
 from llmfleet.controller.reading import Known, read
-from tests.unit.controller.bodies import SETTINGS, llm_body
+from llmfleet.kube.objects import view_object
+from tests.unit.controller.bodies import SETTINGS
+from tests.unit.kube.bodies import llm_body
 
 NIGHTLY = "vllm/vllm-openai:nightly"
 ENGINE = {"image": NIGHTLY, "extraArgs": ["--max-num-queued-reqs=9"]}

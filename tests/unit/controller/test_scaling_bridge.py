@@ -15,7 +15,8 @@ from llmfleet.kube.errors import ConflictError, GoneError
 from llmfleet.manifests.hashing import inputs_hash
 from llmfleet.scaling.ports import Conflict, EngineFacts, Hardware, ObjectRef, PodRef, WatchedObject
 from llmfleet.scaling.report import Report
-from tests.unit.controller.bodies import NOON, SETTINGS, UID, counts, llm_body, parsed, pod_body, running
+from tests.unit.controller.bodies import SETTINGS, counts, parsed, running
+from tests.unit.kube.bodies import NOON, UID, llm_body, pod_body
 
 KEY = ("team", "qwen")
 SCALED: dict[str, Any] = {"scaling": {"minReplicas": 2, "maxReplicas": 4}, "replicas": 3}

@@ -4,7 +4,8 @@ from typing import Any
 
 from llmfleet.controller.observed import Observed
 from llmfleet.controller.settled import Settled
-from tests.unit.controller.bodies import counts, llm_body, observed, running
+from tests.unit.controller.bodies import counts, observed, running
+from tests.unit.kube.bodies import llm_body
 
 KEY = ("team", "qwen")
 REST = counts(current=1, updated=1, ready=1)

@@ -11,7 +11,8 @@ from llmfleet.controller.observed import Observed
 from llmfleet.controller.plan import Plan, plan
 from llmfleet.controller.standing import Guards, Post, view_slice
 from llmfleet.manifests import activator_slice
-from tests.unit.controller.bodies import counts, desired_of, llm_body, observed, parsed, pod_body, running, stored
+from tests.unit.controller.bodies import counts, desired_of, observed, parsed, running, stored
+from tests.unit.kube.bodies import llm_body, pod_body
 
 PORT, ADDRESSES = 20017, ("10.0.0.8", "10.0.0.9")
 GUARDS = Guards(PORT, ADDRESSES)

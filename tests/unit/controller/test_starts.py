@@ -17,16 +17,8 @@ from llmfleet.engine.failures import Kind
 from llmfleet.kube.pods import PodView, view_pod
 from llmfleet.manifests.deployment import adjusted, going_back, with_template_hash
 from llmfleet.manifests.names import INPUTS_HASH, RENDERED_HASH
-from tests.unit.controller.bodies import (
-    container,
-    desired_of,
-    llm_body,
-    manifests_of,
-    observed,
-    pod_body,
-    running,
-    stored,
-)
+from tests.unit.controller.bodies import desired_of, manifests_of, observed, running, stored
+from tests.unit.kube.bodies import container, llm_body, pod_body
 
 NOW = 1795000000.0
 TOO_LONG = "ValueError: User-specified max_model_len (9) is greater than the derived max_model_len (n=8 or x"

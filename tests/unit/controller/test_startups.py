@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from llmfleet.controller.startups import FailedStarts, Restarts, Startups
 from llmfleet.kube.pods import PodView, view_pod
-from tests.unit.controller.bodies import NOON, container, pod_body
+from tests.unit.kube.bodies import NOON, container, pod_body
 
 KEY = ("team", "qwen")
 READY_AT = 1795348860.0  # 2026-11-22T12:01:00Z

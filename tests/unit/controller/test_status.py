@@ -24,16 +24,8 @@ from llmfleet.engine.failures import explain
 from llmfleet.engine.problem import Problem, Severity
 from llmfleet.scaling.ports import Replacement
 from llmfleet.scaling.report import Report
-from tests.unit.controller.bodies import (
-    SETTINGS,
-    container,
-    counts,
-    llm_body,
-    observed,
-    parsed,
-    pod_body,
-    running,
-)
+from tests.unit.controller.bodies import SETTINGS, counts, observed, parsed, running
+from tests.unit.kube.bodies import container, llm_body, pod_body
 
 NOW = 1795000000.0
 H100 = Settings.parse(

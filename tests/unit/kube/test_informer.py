@@ -10,12 +10,13 @@ import pytest
 from aiohttp import web
 from kubernetes.aio import client
 
-from llmfleet.controller.cache import Cache
 from llmfleet.kube import informer as informers
 from llmfleet.kube.cluster import Cluster
 from llmfleet.kube.informer import Informer
+from llmfleet.kube.pods import view_pod
 from llmfleet.kube.resources import PODS, Key
-from tests.unit.controller.bodies import pod_body
+from llmfleet.kube.shelf import Shelf, label_key
+from tests.unit.kube.bodies import pod_body
 
 QWEN: Key = ("team", "qwen")
 
@@ -104,7 +105,7 @@ async def at_work(*lists: list[dict[str, Any]] | int, is_optional: bool = False)
             resource=PODS,
             namespace="",
             selector="llmfleet.io/deployment",
-            shelf=Cache().pods,
+            shelf=Shelf(view_pod, label_key),
             on_change=changes.append,
         )
         seen = Seen(script, informer, changes)

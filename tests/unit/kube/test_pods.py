@@ -6,7 +6,9 @@ import pytest
 
 from llmfleet.api.conditions import Reason
 from llmfleet.kube.pods import obstacle, view_pod
-from tests.unit.controller.bodies import NOON, container, pod_body
+from llmfleet.kube.stages import seconds
+from llmfleet.scaling.clock import rfc3339
+from tests.unit.kube.bodies import NOON, container, pod_body
 
 KILLED = {"exitCode": 137, "reason": "OOMKilled"}
 KERNELS = {
@@ -199,3 +201,8 @@ def test_failed_starts_are_counted_until_the_pod_is_ready_once(status: dict[str,
     view = view_pod(pod_body(**status))
     assert view.failed_starts == count
     assert (view.failure is not None) == bool(count)
+
+
+def test_times_there_and_back() -> None:
+    assert rfc3339(seconds("2026-11-22T12:00:01Z")) == "2026-11-22T12:00:01Z"
+    assert seconds(None) == 0.0

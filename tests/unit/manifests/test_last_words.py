@@ -5,7 +5,8 @@ from typing import Any
 
 from llmfleet.api.settings import Settings
 from llmfleet.manifests.pod import template
-from tests.unit.controller.bodies import SETTINGS, llm_body, parsed
+from tests.unit.controller.bodies import SETTINGS, parsed
+from tests.unit.kube.bodies import llm_body
 
 VARIABLE = "VLLM_LOGGING_CONFIG_PATH"
 
