@@ -12,13 +12,15 @@ would take our own writing for somebody else's.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from llmfleet.api.settings import ScalingSettings
 from llmfleet.scaling.adviser import Adviser
 from llmfleet.scaling.clock import Clock, rfc3339
 from llmfleet.scaling.config import ScalingConfig
+from llmfleet.scaling.cycles import every
 from llmfleet.scaling.fleet import Fleet
 from llmfleet.scaling.guard import HangGuard
 from llmfleet.scaling.looks import Looks, Round
@@ -67,29 +69,12 @@ class ScalingLoop:
 
     async def run(self) -> None:
         """Look and decide, each in its period, for ever."""
+        settings, on_time = self.settings, partial(every, clock=self.clock, metrics=self.metrics)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._every(self.settings.scrape_period_seconds, "scrape", self.look))
-            await self.clock.sleep(ANSWER_SHARE * self.settings.scrape_period_seconds)
-            tasks.create_task(self._every(WAKE_PERIOD, "wake", self.wake))
-            tasks.create_task(self._every(self.settings.decision_period_seconds, "decide", self.decide))
-
-    async def _every(self, period: float, stage: str, cycle: Callable[[asyncio.TaskGroup], Awaitable[None]]) -> None:
-        """Start a cycle each period, on time. A cycle that takes longer is told, and the missed ones are left out."""
-        async with asyncio.TaskGroup() as tasks:
-            due = self.clock.monotonic()
-            while True:
-                try:
-                    await cycle(tasks)
-                except Exception:  # noqa: BLE001 (a directory that fails must not end the loop)
-                    _log.exception("scaling: the %s cycle failed", stage)
-                    self.metrics.errors.labels(stage).inc()
-                due += period
-                late = self.clock.monotonic() - due
-                if late > 0:
-                    _log.warning("scaling: the %s cycle took %.1f s longer than its %.1f s", stage, late, period)
-                    self.metrics.overruns.labels(stage).inc()
-                    due += late
-                await self.clock.sleep(due - self.clock.monotonic())
+            tasks.create_task(on_time(settings.scrape_period_seconds, "scrape", self.look))
+            await self.clock.sleep(ANSWER_SHARE * settings.scrape_period_seconds)
+            tasks.create_task(on_time(WAKE_PERIOD, "wake", self.wake))
+            tasks.create_task(on_time(settings.decision_period_seconds, "decide", self.decide))
 
     async def look(self, tasks: asyncio.TaskGroup) -> None:
         """Start a look at each ready pod that is not being looked at."""
