@@ -57,7 +57,7 @@ class Adviser:
             facts=watched.facts,
             config=watched.config,
             replicas=watched.replicas,
-            kv_cache_tokens=fleet.totals.kv_cache_tokens,
+            kv_cache_tokens=fleet.kv_cache_tokens,
             kv_cache_dtype=engine.kv_cache_dtype,
             prefix_caching=engine.prefix_caching,
             standing={Advice(one.reason) for one in self.told if one.reason in set(Advice)},

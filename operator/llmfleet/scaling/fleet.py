@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from llmfleet.scaling.capacity import Capacity
 from llmfleet.scaling.signals import PodSignals, Quality
@@ -44,9 +45,9 @@ class Totals:
     """Capacity of one replica's KV cache: the smallest that was seen."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Fleet:
-    """One object."""
+    """One object. What follows from its replicas is worked out once, when it is asked for first."""
 
     current: int
     """spec.replicas: what was asked for last, by whomever. Replicas that are not ready yet are part of it."""
@@ -67,12 +68,12 @@ class Fleet:
     service_rate: float | None = None
     """Requests per second that one replica served when it last had more than it could do; None if that was never."""
 
-    @property
+    @cached_property
     def serving(self) -> tuple[Replica, ...]:
         """Replicas that take requests. Metrics of any others are no part of a decision."""
         return tuple(replica for replica in self.replicas if replica.ready and not replica.terminating)
 
-    @property
+    @cached_property
     def unknown(self) -> tuple[Replica, ...]:
         """Serving replicas whose load is not known for certain."""
         return tuple(replica for replica in self.serving if replica.signals.quality is not Quality.FRESH)
@@ -82,24 +83,30 @@ class Fleet:
         """Replicas that wait for room in the cluster."""
         return sum(replica.unschedulable and not replica.terminating for replica in self.replicas)
 
-    @property
+    @cached_property
     def totals(self) -> Totals:
         """What is shown to people."""
         seen = [replica.signals for replica in self.serving]
-        kv = known(signals.kv for signals in seen)
-        preemptions = total(signals.preemption_rate for signals in seen)
+        kv = known([signals.kv for signals in seen])
+        preemptions = total([signals.preemption_rate for signals in seen])
         return Totals(
             ready=len(seen),
             observed=sum(signals.quality is Quality.FRESH for signals in seen),
             kv_mean=sum(kv) / len(kv) if kv else None,
             utilization=self.capacity.work / len(seen) if self.capacity and seen else None,
-            running=total(signals.running for signals in seen),
-            waiting=total(signals.waiting for signals in seen),
+            running=total([signals.running for signals in seen]),
+            waiting=total([signals.waiting for signals in seen]),
             preemptions_per_minute=None if preemptions is None else 60 * preemptions,
-            prompt_tokens_per_second=total(signals.prompt_rate for signals in seen),
-            generation_tokens_per_second=total(signals.generation_rate for signals in seen),
-            kv_cache_tokens=min((s.kv_cache_tokens for s in seen if s.kv_cache_tokens is not None), default=None),
+            prompt_tokens_per_second=total([signals.prompt_rate for signals in seen]),
+            generation_tokens_per_second=total([signals.generation_rate for signals in seen]),
+            kv_cache_tokens=self.kv_cache_tokens,
         )
+
+    @property
+    def kv_cache_tokens(self) -> int | None:
+        """Capacity of one replica's KV cache: the smallest that was seen."""
+        sizes = [one.signals.kv_cache_tokens for one in self.serving]
+        return min((size for size in sizes if size is not None), default=None)
 
 
 def known(values: Iterable[float | None]) -> list[float]:

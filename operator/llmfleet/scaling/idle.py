@@ -32,9 +32,9 @@ class Verdict:
 
 def noted(fleet: Fleet, state: State, now: float) -> State:
     """Take note of whether nobody asks, and since when."""
-    if not _is_idle(fleet):
-        return replace(state, idle_since=None)
-    return state if state.idle_since is not None else replace(state, idle_since=now)
+    if _is_idle(fleet) == (state.idle_since is not None):
+        return state
+    return replace(state, idle_since=now if state.idle_since is None else None)
 
 
 def verdict(config: ScalingConfig, fleet: Fleet, state: State, now: float) -> Verdict | None:

@@ -49,12 +49,14 @@ def between(before: Sample, after: Sample) -> Interval | None:
     """The interval, or None where the pages lack a counter that it needs."""
     then, now = before.metrics, after.metrics
     seconds, capacity = after.at - before.at, now.kv_cache_tokens
-    changes = [_change(then, now, name) for name in _COUNTED]
+    ended, prompt = _change(then.finished, now.finished), _change(then.prompt_tokens, now.prompt_tokens)
+    generated, steps = _change(then.generation_tokens, now.generation_tokens), _change(then.steps, now.steps)
     gauges_then, gauges_now = _gauges(then), _gauges(now)
-    if seconds <= 0 or capacity is None or gauges_then is None or gauges_now is None or None in changes:
+    if seconds <= 0 or capacity is None or gauges_then is None or gauges_now is None:
         return None
-    ended, prompt, generated, steps = (change or 0.0 for change in changes)
-    hits = min(prompt, _change(then, now, "prefix_cache_hits") or 0.0)
+    if ended is None or prompt is None or generated is None or steps is None:
+        return None
+    hits = min(prompt, _change(then.prefix_cache_hits, now.prefix_cache_hits) or 0.0)
     (kv_then, run_then, wait_then), (kv_now, run_now, wait_now) = gauges_then, gauges_now
     return Interval(
         at=after.at,
@@ -69,16 +71,12 @@ def between(before: Sample, after: Sample) -> Interval | None:
         steps=steps,
         kv_tokens=capacity * (kv_then + kv_now) / 2,
         busy=min(run_then, run_now) >= BUSY_RUNNING or min(wait_then, wait_now) >= 1,
-        disturbed=bool(_change(then, now, "preemptions")),
+        disturbed=bool(_change(then.preemptions, now.preemptions)),
     )
 
 
-_COUNTED = ("finished", "prompt_tokens", "generation_tokens", "steps")
-
-
-def _change(then: EngineMetrics, now: EngineMetrics, name: str) -> float | None:
+def _change(before: float | None, after: float | None) -> float | None:
     """By how much a counter grew; None where it is unknown, or fell (the track begins anew then)."""
-    before, after = getattr(then, name), getattr(now, name)
     return after - before if before is not None and after is not None and after >= before else None
 
 

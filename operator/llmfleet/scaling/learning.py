@@ -88,12 +88,11 @@ class Estimate:
         step = max(-limit, min(limit, surprise)) / variance
         first, speed = self.start.doubt * FARTHEST, self.start.speed
         origin = (log(speed.floor), log(speed.token), log(speed.context))
-        logs = tuple(
+        floor, token, context = (
             max(begin - first, min(begin + first, value + gain * step))
             for begin, value, gain in zip(origin, self.logs, along, strict=True)
         )
-        rows = tuple(tuple(spread[i][j] - along[i] * along[j] / variance for j in range(3)) for i in range(3))
-        return Estimate(self.start, (logs[0], logs[1], logs[2]), rows)  # type: ignore[arg-type]
+        return Estimate(self.start, (floor, token, context), _narrowed(spread, along, variance))
 
 
 def times(interval: Interval, speed: Speed, batch_tokens: int | None) -> Vector:
@@ -121,6 +120,14 @@ def _dot(one: Vector, other: Vector) -> float:
 
 def _times(matrix: Matrix, vector: Vector) -> Vector:
     return _dot(matrix[0], vector), _dot(matrix[1], vector), _dot(matrix[2], vector)
+
+
+def _narrowed(matrix: Matrix, along: Vector, variance: float) -> Matrix:
+    """What the look has taught: less by the outer product of `along` with itself over its variance."""
+    (a, b, c), (_, d, e), (_, _, f) = matrix
+    x, y, z = along
+    b, c, e = b - x * y / variance, c - x * z / variance, e - y * z / variance
+    return (a - x * x / variance, b, c), (b, d - y * y / variance, e), (c, e, f - z * z / variance)
 
 
 def _widened(matrix: Matrix, wander: float, *, most: float) -> Matrix:

@@ -55,7 +55,10 @@ class ObjectMemory:
 
     def pod(self, pod: PodRef) -> PodMemory:
         """The memory of a pod, an empty one for a new pod."""
-        return self._pods.setdefault((pod.uid, pod.started_at), PodMemory())
+        process = pod.uid, pod.started_at
+        if process not in self._pods:
+            self._pods[process] = PodMemory()
+        return self._pods[process]
 
     def version(self, pods: Iterable[PodRef]) -> str:
         """What the youngest of the pods that told a version told; empty if none did."""

@@ -96,7 +96,7 @@ def _capacity(config: ScalingConfig, fleet: Fleet, state: State) -> Capacity | N
     demand, estimate, targets = state.load.demand, state.estimate, config.targets
     if demand is None or estimate is None:
         return None
-    found = Capacity.of(targets, demand, estimate.speed, start=config.start, kv_tokens=fleet.totals.kv_cache_tokens)
+    found = Capacity.of(targets, demand, estimate.speed, start=config.start, kv_tokens=fleet.kv_cache_tokens)
     return found if estimate.error(found.shares) <= SURE else None
 
 

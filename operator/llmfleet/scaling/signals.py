@@ -5,10 +5,12 @@ each process, so no rate of a counter is ever negative or huge. A number that is
 monotonic seconds, all rates are per second.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
+from operator import attrgetter
 
 from llmfleet.engine.metrics import EngineMetrics
 from llmfleet.scaling.interval import Interval, between
@@ -21,6 +23,14 @@ SUSTAINED = 2
 """Scrapes with new preemptions within RATE_WINDOW that make preemption a state instead of an event."""
 
 Value = Callable[[EngineMetrics], float | None]
+_RUNNING: Value = attrgetter("running")
+_FINISHED: Value = attrgetter("finished")
+_PREEMPTIONS: Value = attrgetter("preemptions")
+_PROMPT_TOKENS: Value = attrgetter("prompt_tokens")
+_PREFIX_CACHE_HITS: Value = attrgetter("prefix_cache_hits")
+_GENERATION_TOKENS: Value = attrgetter("generation_tokens")
+_STEPS: Value = attrgetter("steps")
+_AT: Callable[[Sample], float] = attrgetter("at")
 
 
 class Quality(StrEnum):
@@ -125,6 +135,7 @@ def read(track: Track | None, *, now: float, stale_after: float) -> PodSignals:
 def _known(track: Track, *, quality: Quality, heartbeat: Heartbeat) -> PodSignals:
     last = track.samples[-1]
     recent = _within(track.samples, FLOW_WINDOW)
+    preemption_rate = _rate(track.samples, _PREEMPTIONS)
     return PodSignals(
         quality=quality,
         missing=last.metrics.missing,
@@ -134,14 +145,14 @@ def _known(track: Track, *, quality: Quality, heartbeat: Heartbeat) -> PodSignal
         queue=_queue(last.metrics),
         queue_least=_least(recent),
         queue_growth=_rate(recent, _queue),
-        running_growth=_rate(recent, lambda m: m.running),
-        finish_rate=_rate(recent, lambda m: m.finished),
-        preemption_rate=_rate(track.samples, lambda m: m.preemptions),
-        preempting=_preempting(track.samples),
-        prompt_rate=_rate(track.samples, lambda m: m.prompt_tokens),
-        prefix_hit_rate=_rate(track.samples, lambda m: m.prefix_cache_hits),
-        generation_rate=_rate(track.samples, lambda m: m.generation_tokens),
-        step_rate=_rate(track.samples, lambda m: m.steps),
+        running_growth=_rate(recent, _RUNNING),
+        finish_rate=_rate(recent, _FINISHED),
+        preemption_rate=preemption_rate,
+        preempting=bool(preemption_rate) and _preempting(track.samples),
+        prompt_rate=_rate(track.samples, _PROMPT_TOKENS),
+        prefix_hit_rate=_rate(track.samples, _PREFIX_CACHE_HITS),
+        generation_rate=_rate(track.samples, _GENERATION_TOKENS),
+        step_rate=_rate(track.samples, _STEPS),
         kv_cache_tokens=last.metrics.kv_cache_tokens,
         kv_cache_dtype=last.metrics.kv_cache_dtype,
         prefix_caching=last.metrics.prefix_caching,
@@ -171,17 +182,23 @@ def _least(samples: tuple[Sample, ...]) -> float | None:
 
 
 def _within(samples: tuple[Sample, ...], seconds: float) -> tuple[Sample, ...]:
-    oldest = samples[-1].at - seconds
-    return tuple(sample for sample in samples if sample.at >= oldest)
+    return samples[bisect_left(samples, samples[-1].at - seconds, key=_AT) :]
 
 
-def _rate(samples: Iterable[Sample], value: Value) -> float | None:
+def _rate(samples: tuple[Sample, ...], value: Value) -> float | None:
     """Change per second between the first and the last sample that know the value."""
-    known = [(sample.at, number) for sample in samples if (number := value(sample.metrics)) is not None]
-    if len(known) < 2:  # noqa: PLR2004 (a change needs two)
+    then, now = _first_known(samples, value), _first_known(reversed(samples), value)
+    if then is None or now is None or then[0] == now[0]:
         return None
-    (first_at, first), (last_at, last) = known[0], known[-1]
-    return (last - first) / (last_at - first_at)
+    return (now[1] - then[1]) / (now[0] - then[0])
+
+
+def _first_known(samples: Iterable[Sample], value: Value) -> tuple[float, float] | None:
+    """When the first of the samples was taken that know the value, and the value."""
+    for sample in samples:
+        if (number := value(sample.metrics)) is not None:
+            return sample.at, number
+    return None
 
 
 def _preempting(samples: tuple[Sample, ...]) -> bool:

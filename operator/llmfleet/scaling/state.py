@@ -79,7 +79,8 @@ def learnt(state: State, rate: float | None, now: float) -> State:
     if rate is not None:
         old = rate if state.service_rate is None else state.service_rate
         return replace(state, service_rate=old + LEARNING * (rate - old), learnt_at=now)
-    return replace(state, service_rate=None) if now - state.learnt_at > MEMORY else state
+    is_old = state.service_rate is not None and now - state.learnt_at > MEMORY
+    return replace(state, service_rate=None) if is_old else state
 
 
 def listened(config: ScalingConfig, fleet: Fleet, state: State) -> State:
@@ -110,14 +111,16 @@ def noticed(config: ScalingConfig, fleet: Fleet, state: State, now: float) -> St
     takeover = foreign and state.ours
     if foreign or config.scale_down_delay > state.delay:
         state = remembered(state, now, fleet.current)
-    state = replace(state, delay=config.scale_down_delay, seen=fleet.current, ours=state.ours and not foreign)
+    if (state.delay, state.seen) != (config.scale_down_delay, fleet.current):
+        state = replace(state, delay=config.scale_down_delay, seen=fleet.current, ours=state.ours and not foreign)
     return _stood_back(state, now, takeover=takeover, foreign=foreign)
 
 
 def _stood_back(state: State, now: float, *, takeover: bool, foreign: bool) -> State:
     """Count how often our number was written over; stand back from a fight, and come back after a quiet time."""
     recent = tuple(time for time in state.takeovers if now - time <= TAKEOVER_WINDOW)
-    state = replace(state, takeovers=(*recent, now) if takeover else recent)
+    if takeover or recent != state.takeovers:
+        state = replace(state, takeovers=(*recent, now) if takeover else recent)
     until = state.stand_back_until
     if len(state.takeovers) >= TAKEOVERS or (until is not None and foreign):
         return replace(state, takeovers=(), stand_back_until=now + STAND_BACK)

@@ -4,7 +4,9 @@ Between scrape and signals: page -> Sample -> `observe` -> Track -> `signals.rea
 process start, is a restart: what was seen before is forgotten. Time comes in with each sample, in monotonic seconds.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass
+from operator import attrgetter
 
 from llmfleet.engine.metrics import EngineMetrics
 
@@ -45,8 +47,8 @@ def observe(track: Track | None, sample: Sample) -> Track:
         return track
     if track is None or _restarted(track.samples[-1].metrics, sample.metrics):
         return Track((sample,), sample.at, sample.metrics.process_cpu)
-    last, oldest = track.samples[-1], sample.at - RATE_WINDOW
-    kept = tuple(s for s in track.samples[1 - MAX_SAMPLES :] if s.at >= oldest)
+    last, kept = track.samples[-1], track.samples[1 - MAX_SAMPLES :]
+    kept = kept[bisect_left(kept, sample.at - RATE_WINDOW, key=attrgetter("at")) :]
     stepped = track.stepped or _work(last.metrics) != _work(sample.metrics)
     if _moved(last.metrics, sample.metrics):
         return Track((*kept, sample), sample.at, sample.metrics.process_cpu, stepped)
