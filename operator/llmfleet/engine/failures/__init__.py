@@ -1,6 +1,6 @@
 """How a container ended -> reason, sentence and remedy. Pure.
 
-`controller.pods` asks here. The texts are the engine's own (`memory`, `storage`, `model`, `launch`, `machine`), tried
+`kube.stages` asks here. The texts are the engine's own (`memory`, `storage`, `model`, `launch`, `machine`), tried
 on what the container left behind: its termination message, or the end of its log. vLLM buries the cause: the process
 that fails tells it first, and the server's own traceback, which says nothing, comes last. So the last known text before
 that wrapper wins, and what merely follows from another failure counts only where nothing else is known.
