@@ -70,17 +70,18 @@ class HangGuard:
             choice = Choice(obstacle=known.refused)
         if choice.patient is not None and not known.deleting:
             self._start(tasks, watched, choice.patient, known)
-        known.told = tuple(_stays(one, choice.obstacle) for one in ward.hung if one.pod.uid != known.deleting)
-        self.metrics.watched(watched.ref, hung=len(ward.hung))
+        hung = ward.hung
+        known.told = tuple(_stays(one, choice.obstacle) for one in hung if one.pod.uid != known.deleting)
+        self.metrics.watched(watched.ref, hung=len(hung))
 
     def _ward(self, watched: WatchedObject, fleet: Fleet, known: HangMemory) -> Ward:
         """The replicas as they are now; what is thought of them is brought up to date on the way."""
         known.deleted &= {pod.uid for pod in watched.pods}
         pairs = tuple(zip(watched.pods, fleet.replicas, strict=True))
         gone = known.deleted | {known.deleting}
-        serving = {pod: replica.signals for pod, replica in pairs if _serves(pod) and pod.uid not in gone}
+        serving = [(pod, replica.signals) for pod, replica in pairs if _serves(pod) and pod.uid not in gone]
         before, known.suspicions = known.suspicions, {}
-        for pod, signals in serving.items():
+        for pod, signals in serving:
             found = examine(before.get(pod.uid), signals, watched.facts, self.settings)
             if found is not None:
                 known.suspicions[pod.uid] = found
@@ -88,8 +89,8 @@ class HangGuard:
         now, began = self.clock.monotonic(), [one.since for one in known.suspicions.values() if one.confirmed]
         self._recent.intersection_update([one for one in self._recent if recent([one[2]], self.clock.wall())])
         return Ward(
-            patients=tuple(Patient(pod, signals, known.suspicions.get(pod.uid)) for pod, signals in serving.items()),
-            changing=sum(not pod.unschedulable and pod not in serving for pod in watched.pods),
+            patients=tuple(Patient(pod, signals, known.suspicions.get(pod.uid)) for pod, signals in serving),
+            changing=sum(not pod.unschedulable and not (_serves(pod) and pod.uid not in gone) for pod in watched.pods),
             waited=now - min(began, default=now),
             patience=watched.facts.startup_timeout,
             past=known.past,

@@ -122,7 +122,7 @@ class ScalingMetrics:
     def decided(self, ref: ObjectRef, decision: Decision, *, pod_seconds: float) -> None:
         """Show a decision."""
         labels = (ref.namespace, ref.name)
-        self.followed(ref, max((term.replicas for term in decision.terms), default=None), pod_seconds=pod_seconds)
+        self._asked(labels, max((term.replicas for term in decision.terms), default=None), pod_seconds)
         _show(self.utilization, labels, decision.totals.utilization)
         self.held.labels(*labels).set(decision.reason in HELD)
         self.decisions.labels(*labels, decision.reason.value).inc()
@@ -130,9 +130,12 @@ class ScalingMetrics:
     def followed(self, ref: ObjectRef, asked: int | None, *, pod_seconds: float) -> None:
         """Show what the load asks for, where another one decides; its conditions say whether it is held."""
         labels = (ref.namespace, ref.name)
-        _show(self.asked, labels, asked)
+        self._asked(labels, asked, pod_seconds)
         self.held.remove(*labels)
         self.utilization.remove(*labels)
+
+    def _asked(self, labels: tuple[str, str], asked: int | None, pod_seconds: float) -> None:
+        _show(self.asked, labels, asked)
         self.replica_seconds.labels(*labels).inc(pod_seconds)
 
     def recommended(self, ref: ObjectRef, reasons: Iterable[str]) -> None:

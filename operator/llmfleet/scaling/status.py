@@ -27,25 +27,31 @@ class Published:
     status: ScalingStatus
     at: float
     """Monotonic seconds."""
+    said: tuple[object, ...] = ()
+    """What of a decision matters in it: no status has to be made to see that it is the same. Empty where another one
+    decides."""
 
 
 def status_of(decision: Decision, history: tuple[Change, ...], previous: Published | None, *, now: float) -> Published:
     """The status to show: `previous` itself where there is nothing to write."""
-    return _published(_status(decision, history), previous, now)
+    said = (decision.wanted, decision.reason, history)
+    if previous is not None and previous.said == said and now - previous.at < REFRESH_SECONDS:
+        return previous
+    return _published(Published(_status(decision, history), now, said), previous)
 
 
 def seen(totals: Totals, history: tuple[Change, ...], previous: Published | None, *, now: float) -> Published:
     """The same where another one decides: what the engines say, and the changes that were ours."""
     status = ScalingStatus(signals=_signals(totals), history=[_change(change) for change in history])
-    return _published(status, previous, now)
+    return _published(Published(status, now), previous)
 
 
-def _published(status: ScalingStatus, previous: Published | None, now: float) -> Published:
+def _published(new: Published, previous: Published | None) -> Published:
     if previous is None:
-        return Published(status, now)
-    if _matters(status) == _matters(previous.status) and now - previous.at < REFRESH_SECONDS:
+        return new
+    if _matters(new.status) == _matters(previous.status) and new.at - previous.at < REFRESH_SECONDS:
         return previous
-    return previous if status == previous.status else Published(status, now)
+    return previous if new.status == previous.status else new
 
 
 def _matters(status: ScalingStatus) -> tuple[object, ...]:
