@@ -1,8 +1,8 @@
-"""How soon a step of load is answered: `python -m tests.bench.reaction --runs 30`, as root, about ten minutes.
+"""How soon a step of load is answered: `python -m tests.bench.reaction --runs 30`, as root, about half an hour.
 
 A whole node, the chart with its own periods (a look and a decision every 5 s), engines that play an L4. An object has
-one replica and half the load that it may have; then the load steps to so many times what one replica is meant for, at a
-random phase of the operator's cycle. What is told of each step, in seconds since then:
+one replica and, for a minute, half the load that it may have; then the load steps to so many times what one replica is
+meant for, at a random phase of the operator's cycle. What is told of each step, in seconds since then:
 
 - detected: an engine's page shows a full cache or a queue beyond its target, seen by our own eyes each half second;
 - first: spec.replicas is written the first time;
@@ -42,7 +42,7 @@ PROMPT, OUTPUT = 600, 100
 ONE_REPLICA = 2.4
 """Requests a second for which one replica is meant: with more an L4 has its share of time or cache in use."""
 MOST = 12
-BEFORE_SECONDS = (25.0, 30.0)
+BEFORE_SECONDS = (55.0, 60.0)
 """How long the first load lasts, at random: five seconds are one cycle."""
 AFTER_SECONDS = 30.0
 STARTUP_SECONDS = 30

@@ -19,11 +19,15 @@ CHANCE = 4.0
 """Standard deviations by which a step must stand out: those that were seen, or of independent arrivals if these are
 more."""
 FIRST_SIGN = 2.0
-"""The same for the look before to count as the beginning of a step."""
+"""The same for a single look to count as what may be the beginning of a step."""
 LENGTHS_WINDOW = 600.0
 """Seconds in which what was seen of requests' lengths loses most of its weight."""
 MIN_REQUESTS = 20.0
 """Requests of which lengths must be known before they mean anything."""
+BURST_WINDOW = 300.0
+"""Seconds in which what was seen of the arrivals' variance loses most of its weight."""
+YOUNG = 30.0
+"""Seconds after a step in which lengths are taken from before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,11 @@ class Lengths:
             held=kept * self.held + sum(one.kv_tokens * one.seconds for one in intervals),
         )
 
+    @property
+    def known(self) -> bool:
+        """Whether enough requests were seen."""
+        return min(self.admitted, self.ended) >= MIN_REQUESTS and self.running > 0
+
 
 _NOTHING_SEEN = Lengths()
 
@@ -101,6 +110,12 @@ class Load:
     lengths: Lengths = _NOTHING_SEEN
     rising: bool = False
     """The newest look may have seen the beginning of a step: the next one will know its height."""
+    before: Lengths = _NOTHING_SEEN
+    """Lengths as they were known before the last step, or what may be one."""
+    young_until: float = -inf
+    """Until when these count: batches are young after a step, so that tokens and ends do not fit together."""
+    burstiness: float = 1.0
+    """Variance of the arrivals of a look over that of independent ones."""
 
     def after(self, newest: Sequence[Interval]) -> "Load":
         """Take in the newest interval of each replica; the load itself where none of them is new."""
@@ -119,14 +134,27 @@ class Load:
         )
         at = max(one.at for one in fresh)
         known = self.flows if at - self.taken <= WINDOW else ()
-        flows, rising = _joined(known, flow, rising=self.rising)
-        return Load(at, flows, self.lengths.after(fresh, seconds), rising)
+        burstiness = self._burstiness(known, flow)
+        flows, rising, stepped = _joined(known, flow, rising=self.rising, burstiness=burstiness)
+        before, young_until = self.before, self.young_until
+        if rising or stepped:
+            before, young_until = before if at < young_until else self.lengths, at + YOUNG
+        lengths = self.lengths.after(fresh, seconds)
+        return Load(at, flows, lengths, rising, before, young_until, burstiness)
+
+    def _burstiness(self, known: Sequence[Flow], flow: Flow) -> float:
+        """With a new look, which counts for no more than a step that is just seen for certain."""
+        if not known or (mean := _mean(known)) <= 0:
+            return self.burstiness
+        seen = min(CHANCE**2, (flow.arrivals - mean) ** 2 * flow.seconds / mean)
+        kept = exp(-flow.seconds / BURST_WINDOW)
+        return kept * self.burstiness + (1 - kept) * seen
 
     @property
     def demand(self) -> Demand | None:
         """What comes in; None while too little was seen."""
-        lengths = self.lengths
-        if not self.flows or min(lengths.admitted, lengths.ended) < MIN_REQUESTS or lengths.running <= 0:
+        lengths = self.before if self.taken < self.young_until and self.before.known else self.lengths
+        if not self.flows or not lengths.known:
             return None
         flows = self.flows[:-1] if self.rising else self.flows
         seconds = sum(flow.seconds for flow in flows)
@@ -143,15 +171,18 @@ class Load:
         )
 
 
-def _joined(flows: tuple[Flow, ...], flow: Flow, *, rising: bool) -> tuple[tuple[Flow, ...], bool]:
-    """The looks with a new one, and whether the rate may be about to step: then the next look will know its height."""
-    settled = flows[:-1] if rising else flows  # the look that raised the question is no part of the rate before
-    if not _stands_out(flow, settled):
-        return _recent((*flows, flow)), False
-    before, last = flows[:-1], flows[-1]
-    if rising or (before and last.arrivals > _mean(before) + FIRST_SIGN * _deviation(last, before)):
-        return (flow,), False
-    return _recent((*flows, flow)), True
+def _joined(
+    flows: tuple[Flow, ...], flow: Flow, *, rising: bool, burstiness: float
+) -> tuple[tuple[Flow, ...], bool, bool]:
+    """The looks with a new one; whether it may have seen the beginning of a step; whether there was one.
+
+    Looks before a step are forgotten, and its first one too where there are others: it is of both rates.
+    """
+    looks = _recent((*flows, flow))
+    since, sign = _rise(looks, max(1.0, burstiness))
+    if sign > CHANCE and (since > 1 or rising):
+        return looks[min(-1, 1 - since) :], False, True
+    return looks, since == 1 and not rising and sign > FIRST_SIGN, False
 
 
 def _mean(flows: Sequence[Flow]) -> float:
@@ -168,19 +199,26 @@ def _recent(flows: tuple[Flow, ...]) -> tuple[Flow, ...]:
     return flows
 
 
-def _stands_out(flow: Flow, before: Sequence[Flow]) -> bool:
-    """Whether this many arrivals are more than chance at the rate before."""
-    if not before:
-        return False
-    mean = _mean(before)
-    return flow.arrivals > max(STEP * mean, mean + CHANCE * _deviation(flow, before))
+def _rise(looks: Sequence[Flow], burstiness: float) -> tuple[int, float]:
+    """How many of the newest looks stand out most from those before, and by how many standard deviations.
 
-
-def _deviation(flow: Flow, before: Sequence[Flow]) -> float:
-    """Of a look's rate: as was seen before, or of independent arrivals, whichever is more."""
-    mean = _mean(before)
-    scatter = sum((one.arrivals - mean) ** 2 for one in before) / len(before)
-    return sqrt(max(scatter, flow.arrivals / flow.seconds))
+    That is the test for a change at an unknown time by the largest likelihood ratio, over all ways to cut the looks in
+    two. A cut counts where the rate after it is STEP times that before.
+    """
+    whole, came = sum(look.seconds for look in looks), sum(look.arrivals * look.seconds for look in looks)
+    found, most = 0, 0.0
+    seconds = arrived = 0.0
+    for count, look in enumerate(looks[:-1], start=1):
+        seconds += look.seconds
+        arrived += look.arrivals * look.seconds
+        left = whole - seconds
+        before, after = arrived / seconds, (came - arrived) / left
+        if after <= STEP * before:
+            continue
+        sign = (after - before) / sqrt(burstiness * (after / left + before / seconds))
+        if sign > most:
+            found, most = len(looks) - count, sign
+    return found, most
 
 
 SILENCE = Load()

@@ -44,8 +44,7 @@ ANSWER_SHARE = 0.1
 """Share of the scrape period by which decisions come after looks, so that they see this cycle's answers."""
 SPREAD = 0.8
 """Share of a period over which a cycle is spread: what it takes longer than it should does not yet make it late."""
-
-SECOND_LOOK = 2.0
+SECOND_LOOK = 3.0
 """Seconds from a look that may have seen the beginning of a step of the load to another one, which sees its height."""
 
 _log = logging.getLogger(__name__)

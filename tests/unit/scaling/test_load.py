@@ -106,6 +106,39 @@ def test_a_step_is_known_at_the_second_full_look_however_high_and_uneven(height:
     assert load.demand.arrivals > 0.95 * height
 
 
+def test_a_step_at_a_low_rate_is_never_lost() -> None:
+    """From 1.2 to 9.6 requests a second, drawn a hundred times: two short looks may each be too few to be sure.
+
+    The second look comes three seconds after the first. What no look shows alone, all since the step show together.
+    """
+    known = []
+    for seed in range(100):
+        chance = random.Random(seed)  # noqa: S311 (arrivals, not secrets)
+        looks = [(PERIOD, 1.2)] * 12 + [(PERIOD, 1.2 + chance.random() * 8.4), (3.0, 9.6), (2.0, 9.6), (PERIOD, 9.6)]
+        load, at = SILENCE, 0.0
+        for seconds, rate in looks:
+            at += seconds
+            count = sum(chance.random() < rate * seconds / 1000 for _ in range(1000))
+            load = load.after([interval(at=at, seconds=seconds, arrived=count)])
+        assert load.demand is not None
+        known.append(load.demand.arrivals)
+    assert min(known) > 0.5 * 9.6
+    assert sum(known) / len(known) == pytest.approx(9.6, rel=0.05)
+
+
+def test_right_after_a_step_lengths_are_those_from_before() -> None:
+    """A young batch has many tokens and few ends: its answers look three times as long as they are."""
+    load = after([4.0] * 24)
+    before = load.demand
+    for step in range(1, 4):
+        young = interval(at=24 * PERIOD + step * PERIOD, arrived=80, ended=20, growth=0, generated=6000)
+        load = load.after([young])
+    assert before is not None
+    assert load.demand is not None
+    assert load.demand.arrivals == pytest.approx(16)
+    assert load.demand.output == pytest.approx(before.output)
+
+
 def test_what_came_before_a_pause_is_no_part_of_the_rate() -> None:
     """At zero replicas, or without metrics, nobody looks: afterwards only what is seen then counts."""
     load = after([12.0] * 20)

@@ -100,7 +100,7 @@ def busy_page(arrived: float) -> EngineMetrics:
 
 
 async def test_a_step_in_the_middle_of_a_look_is_looked_at_again_and_answered_at_once() -> None:
-    """The look sees a part of the step, another one two seconds later its height: one write of the whole number.
+    """The look sees a part of the step, another one three seconds later its height: one write of the whole number.
 
     2.5 s before a look eight times as many requests begin to come; the mean of the look would ask for two replicas.
     """
@@ -113,7 +113,7 @@ async def test_a_step_in_the_middle_of_a_look_is_looked_at_again_and_answered_at
             world.pages["chat-0"] = busy_page(arrived)
             await world.clock.advance(0.1)
         assert [write[2] for write in world.writes] == [4]
-        assert world.said().history[0].time == "2026-11-22T17:22:07Z"
+        assert world.said().history[0].time == "2026-11-22T17:22:08Z"
         assert world.said().history[0].reason == "work"
 
 
