@@ -15,7 +15,7 @@ WINDOW = 120.0
 """Seconds over which the rate of arrivals is taken while it does not step."""
 STEP = 1.5
 """Times the rate before at which arrivals may have stepped up."""
-CHANCE = 4.0
+CHANCE = 4.5
 """Standard deviations by which a step must stand out: those that were seen, or of independent arrivals if these are
 more."""
 FIRST_SIGN = 2.0
@@ -143,12 +143,16 @@ class Load:
         return Load(at, flows, lengths, rising, before, young_until, burstiness)
 
     def _burstiness(self, known: Sequence[Flow], flow: Flow) -> float:
-        """With a new look, which counts for no more than a step that is just seen for certain."""
-        if not known or (mean := _mean(known)) <= 0:
+        """With a new look, by its difference from the last one: so a step counts once, not until the mean has followed.
+
+        No difference counts for more than a step that is just seen for certain.
+        """
+        if not known or known[-1].arrivals + flow.arrivals <= 0:
             return self.burstiness
-        seen = min(CHANCE**2, (flow.arrivals - mean) ** 2 * flow.seconds / mean)
+        last = known[-1]
+        seen = (flow.arrivals - last.arrivals) ** 2 / (flow.arrivals / flow.seconds + last.arrivals / last.seconds)
         kept = exp(-flow.seconds / BURST_WINDOW)
-        return kept * self.burstiness + (1 - kept) * seen
+        return kept * self.burstiness + (1 - kept) * min(CHANCE**2, seen)
 
     @property
     def demand(self) -> Demand | None:
@@ -203,7 +207,8 @@ def _rise(looks: Sequence[Flow], burstiness: float) -> tuple[int, float]:
     """How many of the newest looks stand out most from those before, and by how many standard deviations.
 
     That is the test for a change at an unknown time by the largest likelihood ratio, over all ways to cut the looks in
-    two. A cut counts where the rate after it is STEP times that before.
+    two. A cut counts where the rate after it is STEP times that before. How little is known of the rate before follows
+    from the whole mean, since a few seconds without arrivals are not a rate of zero.
     """
     whole, came = sum(look.seconds for look in looks), sum(look.arrivals * look.seconds for look in looks)
     found, most = 0, 0.0
@@ -215,7 +220,7 @@ def _rise(looks: Sequence[Flow], burstiness: float) -> tuple[int, float]:
         before, after = arrived / seconds, (came - arrived) / left
         if after <= STEP * before:
             continue
-        sign = (after - before) / sqrt(burstiness * (after / left + before / seconds))
+        sign = (after - before) / sqrt(burstiness * (after / left + came / whole / seconds))
         if sign > most:
             found, most = len(looks) - count, sign
     return found, most
