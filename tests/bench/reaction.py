@@ -242,7 +242,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=30, help="steps of each size (default: 30)")
     parser.add_argument("--factors", type=float, nargs="+", default=[4.0, 2.0], help="sizes (default: 4 2)")
-    parser.add_argument("--beside", type=int, default=5, help="objects at a time (default: 5)")
+    parser.add_argument("--beside", type=int, default=4, help="objects at a time (default: 4)")
     arguments = parser.parse_args()
     for line in measure(arguments.runs, arguments.factors, beside=arguments.beside):
         print(line, flush=True)
