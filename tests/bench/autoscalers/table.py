@@ -33,6 +33,11 @@ class Row:
         return fmean(run.cost for run in self.runs)
 
     @property
+    def tuned(self) -> bool:
+        """Whether its knob is not as shipped."""
+        return self.runs[0].knob is not None
+
+    @property
     def kind(self) -> str:
         """What the figure draws it as."""
         if self.name.startswith(OURS):
@@ -41,7 +46,7 @@ class Row:
             return "bound"
         if self.name in STATIC:
             return "static"
-        return "peer" if self.runs[0].knob is None else "tuned"
+        return "tuned" if self.tuned else "peer"
 
     @property
     def title(self) -> str:
@@ -74,13 +79,13 @@ def better(rows_of_case: Sequence[Row]) -> list[Row]:
 
 def summary(by_case: Mapping[str, Sequence[Row]]) -> Iterator[str]:
     """Autoscaler x trace: share in SLO and cost in each cell."""
-    names = list(dict.fromkeys((row.name, row.kind == "tuned") for case in by_case.values() for row in case))
+    names = list(dict.fromkeys((row.name, row.tuned) for case in by_case.values() for row in case))
     yield "| | " + " | ".join(CASES[case].title for case in by_case) + " |"
     yield "|---|" + "---|" * len(by_case)
     for name, tuned in sorted(names, key=lambda name: _order(name[0], tuned=name[1])):
         cells = []
         for case in by_case.values():
-            row = next((row for row in case if row.name == name and (row.kind == "tuned") == tuned), None)
+            row = next((row for row in case if row.name == name and row.tuned == tuned), None)
             cells.append(_cell(row) if row else "")
         yield f"| {_bold(name)}{', tuned' if tuned else ''} | " + " | ".join(cells) + " |"
 
@@ -89,7 +94,7 @@ def details(of_case: Sequence[Row]) -> Iterator[str]:
     """One trace in full."""
     yield "| | in SLO | GPU-hours | / optimum | TTFT p50 | worst p99 | most replicas | actions | reversals | failed |"
     yield "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
-    for row in sorted(of_case, key=lambda row: _order(row.name, tuned=row.kind == "tuned")):
+    for row in sorted(of_case, key=lambda row: _order(row.name, tuned=row.tuned)):
         runs = row.runs
         cells = (
             _range([100 * run.in_slo for run in runs], "{:.2f}") + " %",
