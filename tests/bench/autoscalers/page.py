@@ -21,7 +21,7 @@ def write(plan: Plan, results: Sequence[Result], name: str, command: str) -> Pat
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps([_short(result) for result in results], indent=0) + "\n")
     by_case = table.rows(results)
-    note = f"{plan.setting.engine}, start-up {plan.setting.startup:g} s +-20 %, seeds: {plan.seeds}"
+    note = f"{plan.setting.engine}, start-up {plan.setting.startup:g} s +-20 %, seeds: at most {plan.seeds}"
     (RESULTS / f"{name}.svg").write_text(figure.picture(table.panels(by_case), note=note))
     path = RESULTS / f"{name}.md"
     path.write_text("\n".join(_page(plan, by_case, name, command)) + "\n")
