@@ -147,10 +147,11 @@ class Load:
 
         No difference counts for more than a step that is just seen for certain.
         """
-        if not known or known[-1].arrivals + flow.arrivals <= 0:
+        last = known[-1] if known else flow
+        chance = flow.arrivals / flow.seconds + last.arrivals / last.seconds
+        if not known or chance <= 0:
             return self.burstiness
-        last = known[-1]
-        seen = (flow.arrivals - last.arrivals) ** 2 / (flow.arrivals / flow.seconds + last.arrivals / last.seconds)
+        seen = (flow.arrivals - last.arrivals) ** 2 / chance
         kept = exp(-flow.seconds / BURST_WINDOW)
         return kept * self.burstiness + (1 - kept) * min(CHANCE**2, seen)
 
@@ -218,10 +219,8 @@ def _rise(looks: Sequence[Flow], burstiness: float) -> tuple[int, float]:
         arrived += look.arrivals * look.seconds
         left = whole - seconds
         before, after = arrived / seconds, (came - arrived) / left
-        if after <= STEP * before:
-            continue
-        sign = (after - before) / sqrt(burstiness * (after / left + came / whole / seconds))
-        if sign > most:
+        chance = burstiness * (after / left + came / whole / seconds)
+        if after > STEP * before and chance > 0 and (sign := (after - before) / sqrt(chance)) > most:
             found, most = len(looks) - count, sign
     return found, most
 

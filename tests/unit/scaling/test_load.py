@@ -195,3 +195,10 @@ def test_lengths_follow_a_new_kind_of_requests() -> None:
         load = load.after([interval(at=(step + 1) * PERIOD, arrived=50, prompt=50 * prompt)])
     assert load.demand is not None
     assert load.demand.prompt == pytest.approx(4000, rel=0.1)
+
+
+def test_next_to_no_arrivals_are_no_arrivals() -> None:
+    """The smallest number there is must not become a division by zero."""
+    load = after([5e-324] * 4 + [0.0, 5e-324])
+    assert not load.rising
+    assert load.burstiness == 1
