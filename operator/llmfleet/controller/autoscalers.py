@@ -5,13 +5,12 @@ Its figures move with every look that it takes. Only what a status may speak of 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from llmfleet.controller.child import ChildView, common, own_hash
+from llmfleet.kube.resources import Body
 from llmfleet.manifests import hashing
 from llmfleet.manifests.names import FIELD_MANAGER, STARTUP_SECONDS
-
-Body = Mapping[str, Any]
 
 AUTOSCALERS = frozenset({"HorizontalPodAutoscaler", "ScaledObject"})
 """Kinds of children of which an object has one or none, by its mode."""

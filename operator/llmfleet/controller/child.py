@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from llmfleet.api.v1alpha1 import GROUP, KIND
+from llmfleet.kube.resources import Body
 from llmfleet.manifests import hashing
 from llmfleet.manifests.names import FIELD_MANAGER, INPUTS_HASH, START_HOLD, TEMPLATE_HASH
 
 PLANNED_ANNOTATIONS = frozenset({INPUTS_HASH, TEMPLATE_HASH, START_HOLD})
 """What the plan compares by itself."""
-
-Body = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

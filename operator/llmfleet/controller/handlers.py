@@ -6,7 +6,7 @@ what was deleted. There are no other kinds of handlers, so kopf writes nothing: 
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -18,8 +18,7 @@ from llmfleet.controller.cache import Cache
 from llmfleet.controller.queue import WorkQueue
 from llmfleet.controller.stateless import NoDiffBase, NoProgress
 from llmfleet.controller.watches import Watches
-
-Body = Mapping[str, Any]
+from llmfleet.kube.resources import Body, Key
 
 WATCH_SERVER_TIMEOUT = 240
 """Seconds after which the API server ends a watch and kopf opens it anew."""
@@ -59,7 +58,7 @@ def registry(cache: Cache, queue: WorkQueue, watches: Watches) -> kopf.OperatorR
 
 def _on_object(handlers: kopf.OperatorRegistry, cache: Cache, queue: WorkQueue) -> None:
     """LLMDeployments: a new generation is tried at once, whatever failed before."""
-    generations: dict[tuple[str, str], int] = {}
+    generations: dict[Key, int] = {}
 
     @kopf.index(GROUP, VERSION, PLURAL, id=PLURAL, registry=handlers)
     async def note(body: Body, **_: Any) -> None:

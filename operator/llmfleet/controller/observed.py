@@ -4,9 +4,7 @@ Of a child only the hash of the operator's own fields is kept: enough to see tha
 the memory of the whole body.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from llmfleet.controller.autoscalers import AUTOSCALERS, AutoscalerView
 from llmfleet.controller.child import PLANNED_ANNOTATIONS, ChildView, common, own_hash
@@ -14,10 +12,9 @@ from llmfleet.controller.standing import Guards, SliceView
 from llmfleet.controller.starts import StartHold
 from llmfleet.kube.objects import ObjectView
 from llmfleet.kube.pods import PodView
+from llmfleet.kube.resources import Body
 from llmfleet.manifests import hashing, pace
 from llmfleet.manifests.names import FIELD_MANAGER, INPUTS_HASH, RENDERED_HASH, START_HOLD, TEMPLATE_HASH
-
-Body = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llmfleet.api.v1alpha1 import ScalingMode
-
-Body = Mapping[str, Any]
+from llmfleet.kube.resources import Body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,15 +1,13 @@
 """Pods -> small observations, and what holds up those that are not ready, in words. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from llmfleet.api.conditions import Reason
 from llmfleet.engine.failures import Failure
 from llmfleet.kube import stages
+from llmfleet.kube.resources import Body
 from llmfleet.manifests.names import RENDERED_HASH
-
-Body = Mapping[str, Any]
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 

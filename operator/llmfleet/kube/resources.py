@@ -1,11 +1,15 @@
 """The kinds that the operator speaks of, and where the API server has them; what names one LLMDeployment."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from llmfleet.api.v1alpha1 import GROUP, KIND, PLURAL, VERSION
 
 Key = tuple[str, str]
 """Namespace and name of an LLMDeployment."""
+Body = Mapping[str, Any]
+"""An object as the API server tells it, or a part of one."""
 
 
 @dataclass(frozen=True, slots=True)

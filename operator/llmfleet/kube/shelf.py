@@ -3,14 +3,12 @@
 A watch that has to start over after a long silence never tells of what was deleted meanwhile; `retain` drops that.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from llmfleet.kube.resources import Key
+from llmfleet.kube.resources import Body, Key
 from llmfleet.manifests.names import DEPLOYMENT_LABEL
-
-Body = Mapping[str, Any]
 
 REMEMBERED_DELETIONS = 4096
 

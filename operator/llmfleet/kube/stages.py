@@ -5,14 +5,12 @@ Which part of a start an engine is in (downloading, loading, compiling) stands i
 no right to read: all of it is Loading.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from llmfleet.api.conditions import Reason
 from llmfleet.engine.failures import Failure, Kind, explain
-
-Body = Mapping[str, Any]
+from llmfleet.kube.resources import Body
 
 IMAGE_WAITING = frozenset(
     {

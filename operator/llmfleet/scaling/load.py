@@ -16,8 +16,7 @@ WINDOW = 120.0
 STEP = 1.5
 """Times the rate before at which arrivals may have stepped up."""
 CHANCE = 4.5
-"""Standard deviations by which a step must stand out: those that were seen, or of independent arrivals if these are
-more."""
+"""Standard deviations by which a step must stand out: of independent arrivals, times the burstiness that was seen."""
 FIRST_SIGN = 2.0
 """The same for a single look to count as what may be the beginning of a step."""
 LENGTHS_WINDOW = 600.0
@@ -147,9 +146,11 @@ class Load:
 
         No difference counts for more than a step that is just seen for certain.
         """
-        last = known[-1] if known else flow
+        if not known:
+            return self.burstiness
+        last = known[-1]
         chance = flow.arrivals / flow.seconds + last.arrivals / last.seconds
-        if not known or chance <= 0:
+        if chance <= 0:
             return self.burstiness
         seen = (flow.arrivals - last.arrivals) ** 2 / chance
         kept = exp(-flow.seconds / BURST_WINDOW)
@@ -186,7 +187,7 @@ def _joined(
     looks = _recent((*flows, flow))
     since, sign = _rise(looks, max(1.0, burstiness))
     if sign > CHANCE and (since > 1 or rising):
-        return looks[min(-1, 1 - since) :], False, True
+        return looks[-max(1, since - 1) :], False, True
     return looks, since == 1 and not rising and sign > FIRST_SIGN, False
 
 

@@ -14,9 +14,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from llmfleet.sim.peers.bounds import Bounds
-from llmfleet.sim.peers.hpa import SCRAPE, SYNC, ExternalMetric, Hpa
+from llmfleet.sim.peers.hpa import TIMING, ExternalMetric, Hpa
 from llmfleet.sim.peers.pages import kv_usage, waiting
-from llmfleet.sim.rule import PodView, Timing, View
+from llmfleet.sim.rule import PodView, View
 
 PEAK_WINDOW = 60.0
 """Seconds: max_over_time(...[1m])."""
@@ -57,7 +57,7 @@ class Peaks:
 class Wva(ABC):
     """The loop and the HPA behind it; a generation says what it wants."""
 
-    timing = Timing(period=SYNC, scrape=SCRAPE)
+    timing = TIMING
 
     def __init__(self, bounds: Bounds, *, interval: float) -> None:
         """`interval` is the loop's, in seconds."""
