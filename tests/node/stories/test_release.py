@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.node, pytest.mark.alone, pytest.mark.usefixtures("rele
 
 ASK = """
 import sys, urllib.request
+sys.stdin.read()  # ends once kubectl is attached: what is said before that, it does not show
 request = urllib.request.Request(
     sys.argv[1] + "/chat/completions",
     b'{"model": "qwen3-8b", "messages": [{"role": "user", "content": "Why is the sky blue?"}], "max_tokens": 8}',
@@ -44,7 +45,7 @@ def test_first_answer(cluster: Cluster, record_property: Callable[[str, str], No
         installed = time.monotonic()
         cluster.kubectl("apply", "--filename", str(site.CHART / "examples" / "llmdeployment.yaml"), *here)
         cluster.kubectl("wait", "llm/qwen3-8b", "--for=condition=Available", "--timeout=240s", *here, timeout=240)
-        answer = cluster.kubectl(*ask, "--command", "--", "python3", "-c", ASK, url, timeout=240)
+        answer = cluster.kubectl(*ask, "--command", "--", "python3", "-c", ASK, url, stdin="", timeout=240)
         ended = time.monotonic()
         ready = next(
             event.at for event in team.watch.history if event.name.startswith("qwen3") and is_ready(event.body)
