@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,8 @@ STORIES = "tests/node/stories"
 BY_FILE = ("--numprocesses=3", "--dist=loadfile")  # a file's cluster is started once
 WORKERS = ("--numprocesses=4", "--maxschedchunk=1")  # stories wait far more than they work
 
+
+SAID = 700  # characters of a failed test's message that are said again at the end
 
 Stage = tuple[str, ...]
 """A command line; the first word is -m for a Python module, else a program in the virtual environment."""
@@ -151,10 +154,13 @@ class Report:
     passed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    """A line or a few for each failed test, for the end of an output that is long or was cut."""
 
     def sentence(self, seconds: float) -> str:
         """The last line."""
-        parts = [f"{word}: {', '.join(names)}" for word, names in vars(self).items() if names]
+        outcomes = {"passed": self.passed, "failed": self.failed, "skipped": self.skipped}
+        parts = [f"{word}: {', '.join(names)}" for word, names in outcomes.items() if names]
         return f"{'FAILED' if self.failed else 'OK'} in {seconds:.0f} s. {'; '.join(parts)}"
 
 
@@ -193,22 +199,24 @@ def run_tier(tier: Tier, context: str, report: Report) -> None:
         print(f"{tier.name}: cannot be prepared: {error}", flush=True)
         report.failed.append(tier.name)
         return
-    (report.passed if run_stages(tier, context) else report.failed).append(tier.name)
+    failures = run_stages(tier, context)
+    (report.failed if failures else report.passed).append(tier.name)
+    report.failures += failures
 
 
-def run_stages(tier: Tier, context: str) -> bool:
-    """Run all stages of a tier, some beside the others; whether all succeeded."""
+def run_stages(tier: Tier, context: str) -> list[str]:
+    """Run all stages of a tier, some beside the others; what failed."""
     with tempfile.TemporaryFile("w+") as heard, ThreadPoolExecutor(1) as lane:
         beside = lane.submit(lambda: [run_stage(stage, context, output=heard) for stage in tier.beside])
         results = [run_stage(stage, context, output=sys.stdout) for stage in tier.stages]
         results += beside.result()
         heard.seek(0)
         print(heard.read(), end="", flush=True)
-    return all(results)
+    return [failure for failures in results for failure in failures]
 
 
-def run_stage(stage: Stage, context: str, *, output: TextIO) -> bool:
-    """Run one command line and say how long it took; whether it succeeded."""
+def run_stage(stage: Stage, context: str, *, output: TextIO) -> list[str]:
+    """Run one command line and say how long it took; what failed in it."""
     programs = Path(sys.executable).parent
     first = [sys.executable] if stage[0] == "-m" else []
     argv = [*first, *(stage if first else (str(programs / stage[0]), *stage[1:]))]
@@ -216,10 +224,25 @@ def run_stage(stage: Stage, context: str, *, output: TextIO) -> bool:
         argv.append(f"--context={context}")
     print(f"\n--- {' '.join(stage)}", file=output, flush=True)
     began = time.monotonic()
-    code = subprocess.run(argv, cwd=REPOSITORY, check=False, stdout=output, stderr=subprocess.STDOUT).returncode
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder, "results.xml")
+        if stage[: len(PYTEST)] == PYTEST:
+            argv += [f"--junitxml={results}", "-o", "junit_family=xunit1"]  # xunit2 has no place for figures
+        code = subprocess.run(argv, cwd=REPOSITORY, check=False, stdout=output, stderr=subprocess.STDOUT).returncode
+        failures = failed_tests(results.read_text()) if code and results.exists() else []
     words = "ok" if code == 0 else f"FAILED ({code})"
     print(f"--- {words} after {time.monotonic() - began:.1f} s", file=output, flush=True)
-    return code == 0
+    return failures or ([f"{' '.join(stage)}: exit code {code}"] if code else [])
+
+
+def failed_tests(results: str) -> list[str]:
+    """Each failed test of a JUnit report (pytest's own) with the beginning of what it said."""
+    return [
+        f"{case.get('classname')}::{case.get('name')}: {outcome.get('message', '')[:SAID]}"
+        for case in ET.fromstring(results).iter("testcase")  # noqa: S314 our own pytest wrote it
+        for outcome in case
+        if outcome.tag in ("failure", "error")
+    ]
 
 
 def main(argv: list[str]) -> int:
@@ -241,6 +264,8 @@ def main(argv: list[str]) -> int:
     prepare(tiers)
     for tier in tiers:
         run_tier(tier, options.context, report)
+    for failure in report.failures:
+        print(f"\nFAILED {failure}", flush=True)
     print(f"\n{report.sentence(time.monotonic() - began)}", flush=True)
     return 1 if report.failed or not report.passed else 0
 

@@ -167,3 +167,20 @@ def test_what_runs_beside_counts_as_much_and_is_heard_afterwards(
     assert (report.passed, report.failed) == ((["unit"], []) if passed else ([], ["unit"]))
     heard = capfd.readouterr().out
     assert heard.index("\nmain") < heard.index("\naside") < heard.index("\ntrouble")
+
+
+def test_the_end_says_again_which_tests_failed_and_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Whoever sees only the end of a long output learns from it what to look for."""
+    wrong = tmp_path / "test_sums.py"
+    wrong.write_text(
+        "def test_right():\n    pass\n\ndef test_wrong():\n    assert 1 + 1 == 3, 'no such sum'\n\n"
+        "def test_without(missing):\n    pass\n"
+    )
+    stage = (*run.PYTEST, str(wrong), f"--rootdir={tmp_path}", "-p", "no:cacheprovider", "-c", "/dev/null")
+    failures = run.run_stages(run.Tier(name="unit", stages=(stage, ("/bin/sh", "-c", "exit 7"))), "")
+    assert [failure.splitlines()[0] for failure in failures] == [
+        "test_sums::test_wrong: AssertionError: no such sum",
+        f'test_sums::test_without: failed on setup with "file {wrong}, line 7',
+        "/bin/sh -c exit 7: exit code 7",
+    ]
+    assert "1 passed" in capfd.readouterr().out
