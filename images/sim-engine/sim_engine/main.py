@@ -6,12 +6,13 @@ SIGTERM while serving (drained or not) and 0 for a crashed engine unless the fau
 
 import argparse
 import asyncio
+import functools
 import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from aiohttp import web
 
@@ -27,6 +28,8 @@ from sim_engine.stats import Book
 
 USAGE = "usage: vllm [-h] [-v] {serve} ..."
 KEEP_ALIVE_SECONDS = 5
+"""After an answer. As in uvicorn, the first request of a connection may take any time to come."""
+BACKLOG = 2048
 CRASH_EXIT_SECONDS = 0.5
 
 
@@ -116,19 +119,24 @@ class Process:
 
     async def run(self) -> int:
         """Serve until SIGTERM or a crash; the exit code of an orderly end."""
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._end.set)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._end.set)
         runner = web.AppRunner(
             application(self._state), handler_cancellation=True, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS
         )
         await runner.setup()
-        await web.TCPSite(runner, self._config.host, self._config.port).start()
+        connections = functools.partial(_connection, cast("web.Server", runner.server))  # setup has made it
+        listener = await loop.create_server(connections, self._config.host, self._config.port, backlog=BACKLOG)
         log("INFO", "Application startup complete.")
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(self._engine.run())]
             background.append(group.create_task(log_stats(self._engine, self._sim.log_stats_interval)))
             background += [group.create_task(self._later(fault)) for fault in self._sim.faults]
             await self._end.wait()
-            code = await self._crashed() if self._faults.crash_code is not None else await self._drained(runner)
+            if self._faults.crash_code is not None:
+                code = await self._crashed()
+            else:
+                code = await self._drained(runner, listener)
             for task in background:
                 task.cancel()
         return code
@@ -138,7 +146,7 @@ class Process:
         await asyncio.sleep(CRASH_EXIT_SECONDS)
         _cut(self._faults.crash_code or 0)
 
-    async def _drained(self, runner: web.AppRunner) -> int:
+    async def _drained(self, runner: web.AppRunner, listener: asyncio.Server) -> int:
         self._state.draining = True
         patience = self._config.shutdown_timeout
         log("INFO", f"Shutting down: {self._engine.in_flight} requests in flight, {patience:g} s for them")
@@ -146,6 +154,7 @@ class Process:
             await asyncio.wait_for(self._state.quiet.wait(), patience)
         except TimeoutError:
             _cut(0)
+        listener.close()
         await runner.cleanup()
         return 0
 
@@ -168,6 +177,13 @@ class Process:
         elif fault.name == "clear":
             self._faults.hang, self._faults.metrics = False, ""
             self._engine.wake()
+
+
+def _connection(server: web.Server) -> asyncio.Protocol:
+    """A connection that is kept until its first request; aiohttp alone would give it no longer than a later one."""
+    connection = server()
+    connection.keep_alive(val=False)
+    return connection
 
 
 def _cut(code: int) -> NoReturn:

@@ -36,6 +36,7 @@ class Asking:
             "name": POD,
             "image": images.SIM_ENGINE,
             "command": ["python3", "-c", "import time; time.sleep(86400)"],
+            "resources": {"requests": {"cpu": "100m"}},  # without a share it stands still where others are busy
             "volumeMounts": [{"name": "files", "mountPath": "/client"}],
             "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         }

@@ -1,12 +1,15 @@
 """Start, SIGTERM, faults and exit codes, as measured on the real vLLM."""
 
 import re
+import socket
 import subprocess
 import sys
 import time
 
 import pytest
 
+from sim_engine.main import KEEP_ALIVE_SECONDS
+from tests.engine.client import PATIENCE_SECONDS
 from tests.unit.sim_engine.server import PATH, running
 
 SLOW = {"SIM_TIME_SCALE": "0.5"}  # a token in about 10 ms
@@ -157,3 +160,15 @@ def test_metrics_can_be_off_nan_frozen_and_reset() -> None:
         assert server.value("vllm:prompt_tokens_total") == 0
         server.post(*ask)
         assert server.value("vllm:prompt_tokens_total") == 5
+
+
+def test_a_connection_waits_for_its_first_request_and_not_as_long_for_the_next() -> None:
+    """As uvicorn does: a client that is slow to ask was closed on without an answer."""
+    ask = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    with running() as server, socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS) as slow:
+        time.sleep(KEEP_ALIVE_SECONDS + 1)
+        slow.sendall(ask)
+        assert slow.recv(4096).startswith(b"HTTP/1.1 200 OK")
+        answered = time.monotonic()
+        assert slow.recv(4096) == b""
+        assert time.monotonic() - answered > KEEP_ALIVE_SECONDS - 1
