@@ -37,6 +37,7 @@ class Ours:
             current=view.replicas,
             replicas=tuple(self._replica(pod, view.now) for pod in view.pods),
             replicas_manager=MANAGER,
+            wakeable=True,  # what waits at zero the simulated fleet wakes for, as the activator does
         )
         self.decision, self.state = decide(self.config, fleet, self.state, view.now)
         if self.decision.write:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 import pytest
 
@@ -116,6 +117,19 @@ def test_a_steady_load_moves_nothing_once_it_is_met(mean: tuple[int, int], rate:
     play(rule, requests([(2400, rate)], mean))
     print([(t, d.message) for t, d in rule.changes])
     assert [time for time, _ in rule.changes if time > 600] == []
+
+
+def test_an_idle_fleet_goes_to_zero_and_a_request_wakes_it() -> None:
+    """As in a cluster with activators: what nobody uses is not paid for, and what comes at zero is answered."""
+    asked = replace(config(least=0), start=DATA_SHEET, idle_to_zero=60.0)
+    rule = Watched(Ours(asked))
+    fleet = replace(H200, min_replicas=0, startup=Startup(60.0, 0.0))
+    outcome = play(rule, Trace.of([(10.0, 100, 20), (1000.0, 100, 20)], span=2000.0), fleet)
+    assert list(outcome.finished) == [1, 1]
+    assert [number for number, _ in groupby(change.replicas for change in outcome.changes)] == [1, 0, 1, 0]
+    assert [decision.cause for _, decision in rule.changes] == ["idle", "idle"]
+    assert 60 < outcome.ttft[1] < 70
+    assert outcome.gpu_hours * 3600 < 300
 
 
 def test_fewer_only_to_what_carries_the_load_and_back_to_one() -> None:
