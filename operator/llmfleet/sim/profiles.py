@@ -1,7 +1,8 @@
 """Named engines: a model on a GPU, with step times by tensor-parallel size and where each number comes from.
 
 Feeds `capacity.py` (memory) and `replica.py` (step times). Every row says its source; rows without a fit of their own
-for a tensor-parallel size are derived and say so.
+for a tensor-parallel size are derived and say so. Vidur's rows of the A100-80G (Llama-3 8B and 70B) are not here: they
+leave attention out, so what a token of context costs is not known.
 """
 
 from collections.abc import Mapping

@@ -75,7 +75,7 @@ def _dominated(by_case: dict[str, list[table.Row]]) -> Iterator[str]:
     """Where another one is better than ours on both axes, in plain words."""
     worse = {case: found for case, of_case in by_case.items() if (found := table.better(of_case))}
     if not worse:
-        yield "On none of these traces is another autoscaler better than llmfleet on both axes."
+        yield "On none of these traces is another autoscaler better than llmfleet (Balanced, as shipped) on both axes."
     for case, found in worse.items():
         names = ", ".join(f"{row.title} ({100 * row.in_slo:.2f} %, {row.cost:.2f}x)" for row in found)
         yield f"- {CASES[case].title}: better than llmfleet on both axes: {names}."
@@ -97,10 +97,11 @@ What stands for what:
 - *offline optimum* as a number is the fluid bound: replicas for each minute's demand by the load that one alone bears,
   each start paid, gaps shorter than a start-up kept. As a row it is that plan, played: what SLO it buys. Several
   replicas behind one router bear more each than one alone, so less than 1x is possible.
-- *one-step oracle* knows the demand until a replica started now would be ready, and nothing after that.
+- *one-step oracle* knows the demand until a replica started now would be ready, and nothing after that. It does here
+  what the optimum does, which keeps only gaps shorter than a start-up.
 - *static peak* and *static mean* hold the replicas that the highest minute and the mean minute need.
 - *tuned*: the main knob with the lowest GPU-hours at 99 % in SLO or, where none has that, with the most in SLO; found
-  on a part of the trace, with requests drawn anew.
+  on a part of the trace, with requests drawn anew (those of the real hour at its own rate are as they are).
 - *worst p99* is the highest p99 of TTFT of an hour (ten minutes in runs shorter than six hours).
 - *reversals* are changes of direction within ten minutes."""
 

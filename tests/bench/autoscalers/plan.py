@@ -1,4 +1,4 @@
-"""Which runs a comparison is made of: as shipped, and tuned on a part of the trace that is kept for it."""
+"""Which runs a comparison is made of: as shipped, and tuned on a part of the trace."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -16,6 +16,7 @@ ELSEWHERE = {"ours.py", "advice.py", "plot.py", "scenario.py"}
 """Modules of the simulator that no result but ours, or none at all, depends on."""
 FLEET = (
     *(path for path in sorted((PACKAGE / "sim").glob("*.py")) if path.name not in ELSEWHERE),
+    PACKAGE / "engine" / "metrics.py",
     *(HERE / name for name in ("cases.py", "traces.py", "jobs.py", "data")),
 )
 """What every result depends on."""
@@ -24,6 +25,7 @@ OURS = (
     PACKAGE / "sim" / "ours.py",
     PACKAGE / "scaling",
     PACKAGE / "api" / "objectives.py",
+    PACKAGE / "api" / "v1alpha1.py",
     PACKAGE / "engine" / "speed.py",
     HERE / "rules.py",
 )

@@ -1,4 +1,4 @@
-"""The best value of an autoscaler's main knob, found on a slice of the trace that is kept for it. Pure."""
+"""The best value of an autoscaler's main knob, found on a slice of the trace. Pure."""
 
 from collections.abc import Mapping, Sequence
 

@@ -4,7 +4,8 @@ Source: llm-d-workload-variant-autoscaler 0.9, internal/engines/analyzers/satura
 fork 2976e4e), pipeline/cost_aware_optimizer.go, engine args as parsed when none is set (8192 batched tokens, 256
 sequences); a loop of 15 s.
 
-demand    tokens in use + queue * mean prompt, summed over pods
+demand    tokens in use + queue * mean prompt, summed over pods (what waits in llm-d's own scheduler, of which there is
+          none here, counts with its output too)
 capacity  of one pod: the smaller of 0.80 of its KV cache and k2, of which the median counts; k2 is the tokens in use
           while 5 or more wait, else the mean of the last ten of those for outputs of about that length, else what the
           engine's arguments let expect: N (I + O / 2) with N = min(8192 O / (I + O), 256), for prompts of I and
