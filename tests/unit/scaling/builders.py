@@ -1,7 +1,10 @@
 """Short ways to say what a fleet looks like, shared by the tests of scaling."""
 
+from dataclasses import replace
+
 from llmfleet.api.objectives import Targets
 from llmfleet.engine.metrics import EngineMetrics
+from llmfleet.engine.speed import Speed, Start
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet, Replica
 from llmfleet.scaling.interval import Interval
@@ -12,6 +15,10 @@ from llmfleet.scaling.track import Sample, Track, observe
 
 DELAY = 300.0
 PERIOD = 5.0
+START = Start(Speed(5e-3, 2.5e-5, 4e-8), 0.01, 8192, 1024)
+"""So sure of the speed that the intervals made up here teach nothing."""
+REQUEST_SECONDS = 1100 * 2.5e-5 + 100 * 1050 * 4e-8
+"""Work of a request of `interval` at that speed."""
 
 
 def config(
@@ -82,6 +89,13 @@ def interval(
     )
 
 
+def working(seen: PodSignals, work: float) -> PodSignals:
+    """The same engine, with requests that come and go and take this share of its time."""
+    came = work * PERIOD / REQUEST_SECONDS
+    done = interval(at=0.0, arrived=came, steps=100 * came / 8, kv_tokens=8 * 1050)
+    return replace(seen, interval=done, kv_cache_tokens=900_000)
+
+
 def pod(name: str = "a", seen: PodSignals | None = None, *, ready: bool = True, unschedulable: bool = False) -> Replica:
     """One pod; without signals it is ready and silent."""
     return Replica(name=name, ready=ready, unschedulable=unschedulable, signals=seen or PodSignals())
@@ -94,11 +108,21 @@ def fleet(*seen: PodSignals, starting: int = 0, unschedulable: int = 0, current:
     return Fleet(current=len(pods) if current is None else current, replicas=tuple(pods))
 
 
+def at(seen: Fleet, now: float) -> Fleet:
+    """The same fleet with intervals that end at this time."""
+    return replace(seen, replicas=tuple(_at(one, now) for one in seen.replicas))
+
+
+def _at(one: Replica, now: float) -> Replica:
+    done = one.signals.interval
+    return one if done is None else replace(one, signals=replace(one.signals, interval=replace(done, at=now)))
+
+
 def watched(settings: ScalingConfig, steady: Fleet, *, until: float = 0.0) -> State:
     """A memory that has seen `steady` for a whole delay, up to `until`."""
     state, now = State(), until - settings.scale_down_delay - 2 * PERIOD
     while now < until:
-        _, state = decide(settings, steady, state, now)
+        _, state = decide(settings, at(steady, now), state, now)
         now += PERIOD
     return state
 

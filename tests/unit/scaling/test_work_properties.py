@@ -9,7 +9,7 @@ queue that has to drain, a batch that follows the load late, and rates of Poisso
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import pytest
 from hypothesis import given
@@ -22,7 +22,7 @@ from llmfleet.scaling.fleet import Fleet, Replica
 from llmfleet.scaling.load import Demand
 from llmfleet.scaling.policy import decide
 from llmfleet.scaling.signals import PodSignals
-from llmfleet.scaling.state import State
+from llmfleet.scaling.state import REST, State
 from tests.unit.scaling.builders import PERIOD, config, interval, signals, write
 
 SPEED = Speed(5e-3, 2.5e-5, 4e-8)
@@ -170,6 +170,37 @@ def test_more_arrivals_never_ask_for_fewer(
 def test_no_limit_cycle(batch: int) -> None:
     """Fifty fleets in each batch: a steady load comes to rest, and with chance it turns round hardly ever."""
     assert sum(swings(seed) for seed in range(50 * batch, 50 * (batch + 1))) <= 2
+
+
+def reversals(seed: int) -> int:
+    """Changes of direction in the last half of the time of each of four rates, the first half being enough to settle.
+
+    To settle takes a start, the rest after it, and twice the time in which a queue should drain: replicas that were
+    added for what waited through the start are given back once it is gone. Without chance there are no turns, and each
+    rate is carried at the end of its time.
+    """
+    plant, settings = case(seed)
+    chance = random.Random(f"levels {seed}")  # noqa: S311 (a load, not secrets)
+    shortest = 2 * (REST * settings.scale_down_delay + plant.startup + 2 * settings.targets.drain_seconds)
+    times = [int(shortest * chance.uniform(1, 1.5) / PERIOD) + 1 for _ in range(4)]
+    played, turned = numbers(plant, settings, sum(times) * PERIOD), 0
+    for looks in times:
+        plant.kind = replace(plant.kind, rate=chance.uniform(0.05, 12) * plant.one.full_rate)
+        found = list(islice(played, looks))[looks // 2 :]
+        moves = [after - before for before, after in pairwise(found) if after != before]
+        turns = sum(one * other < 0 for one, other in pairwise(moves))
+        if plant.poisson is None:
+            assert not turns, f"fleet {seed} at {plant.kind.rate:.2f}/s: {found}"
+            assert found[-1] * plant.one.full_rate >= plant.kind.rate, (
+                f"fleet {seed} is too small for {plant.kind.rate}"
+            )
+        turned += turns
+    return turned
+
+
+def test_comes_to_rest_at_each_of_several_rates() -> None:
+    """Twenty-four fleets with four rates each, up and down: as few turns as under one steady load."""
+    assert sum(reversals(seed) for seed in range(24)) <= 1
 
 
 @pytest.mark.thorough
