@@ -77,8 +77,15 @@ def _dominated(by_case: dict[str, list[table.Row]]) -> Iterator[str]:
     if not worse:
         yield "On none of these traces is another autoscaler better than llmfleet (Balanced, as shipped) on both axes."
     for case, found in worse.items():
-        names = ", ".join(f"{row.title} ({100 * row.in_slo:.2f} %, {row.cost:.2f}x)" for row in found)
-        yield f"- {CASES[case].title}: better than llmfleet on both axes: {names}."
+        yield f"- {CASES[case].title}: better than llmfleet on both axes: {_figures(found)}."
+    for case, of_case in by_case.items():
+        if found := table.near(of_case):
+            less = f"at most {100 * table.NEAR:g} points less in SLO"
+            yield f"- {CASES[case].title}: cheaper than llmfleet, with {less}: {_figures(found)}."
+
+
+def _figures(found: Sequence[table.Row]) -> str:
+    return ", ".join(f"{row.title} ({100 * row.in_slo:.2f} %, {row.cost:.2f}x)" for row in found)
 
 
 def _names() -> Iterator[str]:

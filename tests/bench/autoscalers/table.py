@@ -13,6 +13,8 @@ OURS = "llmfleet"
 BOUNDS = ("offline optimum", "one-step oracle")
 STATIC = ("static peak", "static mean")
 GOOD_SHARE, GOOD_COST = 0.99, 1.25
+NEAR = 0.005
+"""Share of the requests."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,20 @@ def better(rows_of_case: Sequence[Row]) -> list[Row]:
         and row.cost <= ours.cost
         and (row.in_slo, -row.cost) != (ours.in_slo, -ours.cost)
     ]
+
+
+def near(rows_of_case: Sequence[Row]) -> list[Row]:
+    """Those that are cheaper than ours and keep nearly as many requests in SLO, the cheapest first."""
+    ours = next((row for row in rows_of_case if row.name == OURS), None)
+    found = [
+        row
+        for row in rows_of_case
+        if ours is not None
+        and row.kind in {"peer", "tuned", "static"}
+        and ours.in_slo - NEAR <= row.in_slo < ours.in_slo
+        and row.cost < ours.cost
+    ]
+    return sorted(found, key=lambda row: row.cost)
 
 
 def summary(by_case: Mapping[str, Sequence[Row]]) -> Iterator[str]:

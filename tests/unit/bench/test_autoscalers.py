@@ -120,6 +120,19 @@ def test_better_is_better_on_one_axis_and_no_worse_on_the_other() -> None:
     assert [row.name for row in table.better(found)] == ["cheaper"]
 
 
+def test_near_is_cheaper_and_hardly_worse() -> None:
+    others = {
+        "cheaper": replace(RESULT, in_slo=RESULT.in_slo - 0.004, gpu_hours=11.0),
+        "cheapest": replace(RESULT, in_slo=RESULT.in_slo - 0.001, gpu_hours=9.0),
+        "much worse": replace(RESULT, in_slo=RESULT.in_slo - 0.006, gpu_hours=9.0),
+        "no cheaper": replace(RESULT, in_slo=RESULT.in_slo - 0.001),
+        "better": replace(RESULT, gpu_hours=9.0),
+        "one-step oracle": replace(RESULT, in_slo=RESULT.in_slo - 0.001, gpu_hours=9.0),
+    }
+    found = table.rows([RESULT, *(replace(result, rule=name) for name, result in others.items())])["step"]
+    assert [row.name for row in table.near(found)] == ["cheapest", "cheaper"]
+
+
 def test_the_table_shows_mean_and_range_of_the_seeds() -> None:
     of_case = table.rows([RESULT, replace(RESULT, seed=2, in_slo=1.0, gpu_hours=14.0)])["step"]
     assert "| **llmfleet** | 99.5 % · 1.30x |" in "\n".join(table.summary({"step": of_case}))
