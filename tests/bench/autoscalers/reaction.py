@@ -203,9 +203,16 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     named = f"these autoscalers only, of: {', '.join(rules.NAMES)}"
-    parser.add_argument("rules", nargs="*", choices=rules.NAMES, metavar="RULE", help=named)
+    parser.add_argument("rules", nargs="*", type=_rule, metavar="RULE", help=named)
     parser.add_argument("--write", action="store_true", help="write tests/bench/results/reaction.md")
     return parser
+
+
+def _rule(name: str) -> str:
+    """As `choices`, which argparse would also ask of no name at all."""
+    if name not in rules.NAMES:
+        raise argparse.ArgumentTypeError(f"no autoscaler {name!r}; there are: {', '.join(rules.NAMES)}")
+    return name
 
 
 if __name__ == "__main__":

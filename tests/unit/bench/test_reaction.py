@@ -1,9 +1,12 @@
 """What counts as the reaction to a step of load."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from llmfleet.sim.outcome import Change, Outcome
-from tests.bench.autoscalers.reaction import AFTER, HALVED, Reaction, given_back, judge, line
+from tests.bench.autoscalers import reaction, rules
+from tests.bench.autoscalers.reaction import AFTER, FACTORS, HALVED, Reaction, given_back, judge, line
 
 
 def _outcome(*wanted: tuple[float, int]) -> Outcome:
@@ -58,3 +61,20 @@ def test_what_came_too_late_counts_as_later_than_everything_that_came() -> None:
     """Of three the middle one is the slower of the two that came, not the mean of them."""
     reactions = [Reaction(5.0, 1, 1.0, 100.0), Reaction(9.0, 1, 1.0, None), Reaction(None, 1, 1.0, None)]
     assert line("a rule", reactions) == "| a rule | 9 s | not within 600 s | 1.0 | 1.00 | 2/3 | not within 1800 s |"
+
+
+def test_all_are_played_unless_some_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Sequence[str]] = []
+
+    def play(names: Sequence[str]) -> dict[tuple[str, int], list[Reaction]]:
+        asked.append(names)
+        return {(name, factor): [Reaction(5.0, 1, 1.0, 360.0)] for name in names for factor in FACTORS}
+
+    monkeypatch.setattr(reaction, "play", play)
+    assert reaction.main([]) == reaction.main(["kubeai", "kubeai"]) == 0
+    assert asked == [rules.NAMES, ["kubeai"]]
+    with pytest.raises(SystemExit):
+        reaction.main(["nobody"])
+    assert "no autoscaler 'nobody'; there are: llmfleet" in capsys.readouterr().err
