@@ -67,30 +67,28 @@ def rows(results: Iterable[Result]) -> dict[str, list[Row]]:
 
 def better(rows_of_case: Sequence[Row]) -> list[Row]:
     """Those that beat ours on both axes: not less in SLO and not dearer, and one of the two truly better."""
-    ours = next((row for row in rows_of_case if row.name == OURS), None)
     return [
         row
-        for row in rows_of_case
-        if ours is not None
-        and row.kind in {"peer", "tuned", "static"}
-        and row.in_slo >= ours.in_slo
-        and row.cost <= ours.cost
-        and (row.in_slo, -row.cost) != (ours.in_slo, -ours.cost)
+        for ours, row in _beside_ours(rows_of_case)
+        if row.in_slo >= ours.in_slo and row.cost <= ours.cost and (row.in_slo, -row.cost) != (ours.in_slo, -ours.cost)
     ]
 
 
 def near(rows_of_case: Sequence[Row]) -> list[Row]:
     """Those that are cheaper than ours and keep nearly as many requests in SLO, the cheapest first."""
-    ours = next((row for row in rows_of_case if row.name == OURS), None)
     found = [
         row
-        for row in rows_of_case
-        if ours is not None
-        and row.kind in {"peer", "tuned", "static"}
-        and ours.in_slo - NEAR <= row.in_slo < ours.in_slo
-        and row.cost < ours.cost
+        for ours, row in _beside_ours(rows_of_case)
+        if ours.in_slo - NEAR <= row.in_slo < ours.in_slo and row.cost < ours.cost
     ]
     return sorted(found, key=lambda row: row.cost)
+
+
+def _beside_ours(rows_of_case: Sequence[Row]) -> Iterator[tuple[Row, Row]]:
+    """Ours as shipped with each of those that it is compared with; nothing where ours was not run."""
+    ours = next((row for row in rows_of_case if row.name == OURS), None)
+    if ours is not None:
+        yield from ((ours, row) for row in rows_of_case if row.kind in {"peer", "tuned", "static"})
 
 
 def summary(by_case: Mapping[str, Sequence[Row]]) -> Iterator[str]:
