@@ -15,9 +15,11 @@ from llmfleet.scaling.track import Sample, Track, observe
 
 DELAY = 300.0
 PERIOD = 5.0
-START = Start(Speed(5e-3, 2.5e-5, 4e-8), 0.01, 8192, 1024)
+SPEED = Speed(5e-3, 2.5e-5, 4e-8)
+"""A request of 1,000 + 100 tokens that holds 1,050: 31.7 ms of work, 31.5 a second of a replica."""
+START = Start(SPEED, 0.01, 8192, 1024)
 """So sure of the speed that the intervals made up here teach nothing."""
-REQUEST_SECONDS = 1100 * 2.5e-5 + 100 * 1050 * 4e-8
+REQUEST_SECONDS = 1100 * SPEED.token + 100 * 1050 * SPEED.context
 """Work of a request of `interval` at that speed."""
 
 

@@ -4,18 +4,26 @@ from dataclasses import replace
 
 import pytest
 
-from llmfleet.engine.speed import NOTHING, Speed, Start
+from llmfleet.engine.speed import NOTHING, Start
 from llmfleet.scaling.fleet import Fleet
 from llmfleet.scaling.policy import Decision, decide
 from llmfleet.scaling.signals import PodSignals, Quality
 from llmfleet.scaling.state import REST, State
-from tests.unit.scaling.builders import DELAY, PERIOD, config, fleet, interval, signals, write
+from tests.unit.scaling.builders import (
+    DELAY,
+    PERIOD,
+    REQUEST_SECONDS,
+    SPEED,
+    START,
+    config,
+    fleet,
+    interval,
+    signals,
+    write,
+)
 
-SPEED = Speed(5e-3, 2.5e-5, 4e-8)
-"""A request of 1,000 + 100 tokens that holds 1,050: 31.7 ms of work, 31.5 a second of a replica."""
-SETTINGS = replace(config(), start=Start(SPEED, 0.01, 8192, 1024))
-"""So sure of the speed that the intervals made up here teach nothing."""
-FULL_RATE = 1 / (1100 * 2.5e-5 + 100 * 1050 * 4e-8)
+SETTINGS = replace(config(), start=START)
+FULL_RATE = 1 / REQUEST_SECONDS
 
 
 class Played:

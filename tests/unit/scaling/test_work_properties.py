@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmfleet.engine.speed import Speed, Start
 from llmfleet.scaling.capacity import Capacity
 from llmfleet.scaling.config import ScalingConfig
 from llmfleet.scaling.fleet import Fleet, Replica
@@ -23,10 +22,8 @@ from llmfleet.scaling.load import Demand
 from llmfleet.scaling.policy import decide
 from llmfleet.scaling.signals import PodSignals
 from llmfleet.scaling.state import REST, State
-from tests.unit.scaling.builders import PERIOD, config, interval, signals, write
+from tests.unit.scaling.builders import PERIOD, SPEED, START, config, interval, signals, write
 
-SPEED = Speed(5e-3, 2.5e-5, 4e-8)
-START = Start(SPEED, 0.01, 8192, 1024)
 CACHE = 900_000
 HOUR = 3600.0
 PLAYED, SETTLED = HOUR / 2, HOUR / 4
