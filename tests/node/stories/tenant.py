@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from tests.cluster import images
 from tests.cluster.api import ApiError
 from tests.cluster.cluster import Cluster
@@ -139,6 +141,25 @@ class Tenant:
         """Make one engine fail: see images/sim-engine/README.md."""
         path = f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8000/proxy/sim/fault"
         self.cluster.api.request("POST", path, body={"fault": text})
+
+    def metric(self, pod: str, name: str) -> float:
+        """The sum of one metric on an engine's page."""
+        page = self.cluster.api.text(f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8000/proxy/metrics")
+        families = text_string_to_metric_families(page)
+        return sum(sample.value for family in families for sample in family.samples if sample.name == name)
+
+    def until_running(self, *pods: str) -> None:
+        """Wait until each of these engines works on a request: one that is stopped while idle shows nothing of it."""
+        self.watch.until_told(
+            f"requests run on {list(pods)}",
+            lambda: all(self.metric(pod, "vllm:num_requests_running") for pod in pods),
+        )
+
+    def until_served(self, pod: str, count: int) -> None:
+        """Wait until an engine has answered so many requests."""
+        self.watch.until_told(
+            f"{pod} has answered {count}", lambda: self.metric(pod, "vllm:request_success_total") >= count
+        )
 
     def urls(self, *names: str) -> dict[str, str]:
         """Served name -> the URL that its Service has in the cluster."""

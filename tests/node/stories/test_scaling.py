@@ -85,7 +85,7 @@ def test_metrics_lost(team: Tenant, fault: str) -> None:
     team.until_settled("blind", replicas=3)
     requests = steady("blind", count=30, per_second=15, output_tokens=1500)
     Client(team, "client", urls=team.urls("blind"), requests=requests).until_started()
-    team.watch.during(3, lambda: False, "requests are on their way")
+    team.until_running(*team.ready("blind"))
     team.apply("blind", spec(scaling=scaling, env=slow, replicas=3))
     for pod in team.ready("blind"):
         team.fault(pod, fault)
