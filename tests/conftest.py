@@ -3,8 +3,10 @@
 import pytest
 from hypothesis import settings
 
-settings.register_profile("untimed", deadline=None)  # the machine may be busy: time is measured in benchmarks alone
-settings.load_profile("untimed")
+# The machine may be busy: time is measured in benchmarks alone. Examples are the same in each run, so that what failed
+# fails again, and a run that passed says something of the next one; --hypothesis-profile=default searches anew.
+settings.register_profile("repeated", deadline=None, derandomize=True)
+settings.load_profile("repeated")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

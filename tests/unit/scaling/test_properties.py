@@ -223,12 +223,13 @@ def test_never_down_within_the_delay_after_an_up(
 def test_a_steady_load_comes_to_rest(load: float, work: float | None, current: int) -> None:
     """From any number of replicas: the load settles, nothing moves any more, and each replica is within its target.
 
-    Where work is known usage follows it: requests stay for longer, the less of a replica's time is left.
+    Where work is known usage follows it: requests stay for longer, the less of a replica's time is left. What a request
+    costs is still learnt meanwhile, so a load at the edge of a number may take one replica away minutes later.
     """
     limits, state = replace(config(delay=20, most=80), start=START), State()
     spent = work or 0.0
     numbers = []
-    for step in range(40):
+    for step in range(120):
         kv = min(1.0, load / (current - spent)) if current > spent else 1.0
         seen = fleet(*[loaded(kv, None if work is None else work / current)] * current)
         decision, state = decide(limits, at(seen, step * PERIOD), state, step * PERIOD)
