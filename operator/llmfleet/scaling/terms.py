@@ -55,6 +55,7 @@ def memory(config: ScalingConfig, fleet: Fleet) -> Term | None:
 
     Usage is arrivals times residence, and residence grows as 1 / (1 - utilization): where the step-time model knows the
     utilization, usage on another number of replicas follows from that; else it is taken to be in proportion to load.
+    Caches that a queue has filled while replicas started need none besides, where what arrives is carried.
     """
     serving = [replica.signals for replica in fleet.serving if replica.signals.kv is not None]
     usages = known(signals.kv for signals in serving)
@@ -70,7 +71,10 @@ def memory(config: ScalingConfig, fleet: Fleet) -> Term | None:
     if fleet.capacity:
         busy = min(1.0, fleet.capacity.work / len(usages))
         exact = exact * (1 - busy) + busy * len(usages)
-    return Term("memory", fitting(exact, fleet.current), words)
+    replicas = fitting(exact, fleet.current)
+    if replicas > fleet.current and _is_passing(fleet):
+        replicas, words = fleet.current, f"{words}, filled by a load that passes"
+    return Term("memory", replicas, words)
 
 
 def backlog(config: ScalingConfig, fleet: Fleet) -> Term | None:
@@ -201,6 +205,18 @@ def _is_seen_to(config: ScalingConfig, fleet: Fleet, waiting: float) -> bool:
         return True
     growth = total(replica.signals.queue_growth for replica in fleet.serving)
     return growth is not None and waiting + growth * config.targets.drain_seconds <= 0
+
+
+def _is_passing(fleet: Fleet) -> bool:
+    """Whether full caches are of a load that was: what arrives is carried, and replicas start or requests become fewer.
+
+    How soon a queue has to be gone is not for the caches to say, but for the backlog.
+    """
+    if fleet.capacity is None or fleet.kv_cache_tokens is None or not fleet.capacity.carried(fleet.current):
+        return False
+    changes = [(replica.signals.running_growth, replica.signals.queue_growth) for replica in fleet.serving]
+    growth = sum(one or 0.0 for pair in changes for one in pair)
+    return fleet.current > len(fleet.serving) or growth < 0
 
 
 def _percent(ratio: float) -> str:

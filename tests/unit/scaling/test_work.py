@@ -114,6 +114,45 @@ def test_the_largest_of_the_three_counts() -> None:
     assert (decision.wanted, decision.cause) == (4, "memory")
 
 
+@pytest.mark.parametrize(
+    ("starting", "fields", "asked"),
+    [
+        pytest.param(0, {"running_growth": 0.0}, 5, id="they stay full"),
+        pytest.param(0, {"running_growth": -0.5}, 3, id="requests become fewer"),
+        pytest.param(0, {"running_growth": 0.5, "queue_growth": -1.0}, 3, id="a queue becomes shorter faster"),
+        pytest.param(0, {"running_growth": -0.5, "queue_growth": 1.0}, 5, id="a queue becomes longer faster"),
+        pytest.param(1, {"running_growth": 0.5}, 4, id="a replica starts"),
+        pytest.param(0, {"running_growth": None}, 5, id="nobody knows"),
+        pytest.param(0, {"running_growth": -0.5, "kv_cache_tokens": None}, 5, id="a cache of unknown size"),
+    ],
+)
+def test_full_caches_of_a_load_that_passes_ask_for_no_more(
+    starting: int, fields: dict[str, object], asked: int
+) -> None:
+    """What arrives fits on two replicas; three have their caches full of what waited while they started."""
+    played = Played(3 + starting)
+    played.starting = starting
+    played.hold(1.4 * FULL_RATE, 120)
+    played.kv, played.now = 1.0, played.now + PERIOD
+    known = {"kv_cache_tokens": 400_000} | fields
+    ready = [replace(one.signals, **known) for one in played.seen(1.4 * FULL_RATE).replicas if one.ready]  # type: ignore[arg-type]
+    decision, _ = decide(played.settings, fleet(*ready, starting=starting), played.state, played.now)
+    (memory,) = (term for term in decision.terms if term.name == "memory")
+    assert memory.replicas == asked
+    assert ("filled by a load that passes" in memory.sentence) is (asked == 3 + starting)
+
+
+def test_a_load_that_is_too_much_does_not_pass() -> None:
+    """Replicas start, and what arrives needs more than all of them: the caches count again."""
+    played = Played(3, kv=1.0)
+    played.starting = 1
+    played.now += PERIOD
+    decision = played.hold(4.0 * FULL_RATE, 10)
+    (memory,) = (term for term in decision.terms if term.name == "memory")
+    assert "passes" not in memory.sentence
+    assert decision.wanted >= 5
+
+
 def test_a_queue_that_drains_in_time_asks_for_nothing_more() -> None:
     """Two replicas were added; what waits on the first one gets shorter, and starting more would not help it."""
     played = Played(3, queue=0.0)

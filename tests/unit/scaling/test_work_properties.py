@@ -10,6 +10,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
+from math import ceil
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,7 @@ from llmfleet.scaling.load import Demand
 from llmfleet.scaling.policy import decide
 from llmfleet.scaling.signals import PodSignals
 from llmfleet.scaling.state import REST, State
+from llmfleet.scaling.terms import DRAIN_SHARE, TOLERANCE
 from tests.unit.scaling.builders import PERIOD, SPEED, START, config, interval, signals, write
 
 CACHE = 900_000
@@ -173,8 +175,8 @@ def reversals(seed: int) -> int:
     """Changes of direction in the last half of the time of each of four rates, the first half being enough to settle.
 
     To settle takes a start, the rest after it, and twice the time in which a queue should drain: replicas that were
-    added for what waited through the start are given back once it is gone. Without chance there are no turns, and each
-    rate is carried at the end of its time.
+    added for what waited through the start are given back once it is gone. Without chance there are no turns, each
+    rate is carried at the end of its time, and what fills the caches during a start asks for no more than its drain.
     """
     plant, settings = case(seed)
     chance = random.Random(f"levels {seed}")  # noqa: S311 (a load, not secrets)
@@ -183,7 +185,8 @@ def reversals(seed: int) -> int:
     played, turned = numbers(plant, settings, sum(times) * PERIOD), 0
     for looks in times:
         plant.kind = replace(plant.kind, rate=chance.uniform(0.05, 12) * plant.one.full_rate)
-        found = list(islice(played, looks))[looks // 2 :]
+        before, whole = len(plant.born), list(islice(played, looks))
+        found = whole[looks // 2 :]
         moves = [after - before for before, after in pairwise(found) if after != before]
         turns = sum(one * other < 0 for one, other in pairwise(moves))
         if plant.poisson is None:
@@ -191,6 +194,9 @@ def reversals(seed: int) -> int:
             assert found[-1] * plant.one.full_rate >= plant.kind.rate, (
                 f"fleet {seed} is too small for {plant.kind.rate}"
             )
+            steady = replace(plant.one, demand=plant.kind.demand)
+            drained = ceil((1 + DRAIN_SHARE) * (1 + TOLERANCE) * steady.work)
+            assert max(whole) <= max(before, drained, steady.needed(1 + TOLERANCE, most=61)), f"fleet {seed}: {whole}"
         turned += turns
     return turned
 
