@@ -21,8 +21,9 @@ OURS = {
 PEERS = tuple(name for name in CATALOGUE if not name.startswith("static-"))
 NAMES = (*OURS, *PEERS)
 """Static fleets are there beside: their number follows from the trace."""
-UTILIZATION = (50.0, 55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0)
-"""Values of `targets.utilizationPercent`, our main knob."""
+TTFT_SECONDS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 16.0, 22.0, 32.0, 45.0, 64.0)
+"""Values of `targets.ttftSeconds`, our main knob: it moves what of a replica's time may be used and how soon a queue is
+to be gone; `targets.utilizationPercent` moves nothing where the time to first token binds, as with these prompts."""
 
 
 def make(name: str, bounds: Bounds, knob: float | None, *, engine: str, slo: Slo) -> Rule:
@@ -33,7 +34,7 @@ def make(name: str, bounds: Bounds, knob: float | None, *, engine: str, slo: Slo
     if name not in OURS:
         return CATALOGUE[name].rule(bounds, knob)
     told = {"ttftSeconds": slo.ttft} if OURS[name] is Objective.BALANCED else {}
-    targets = told | ({} if knob is None else {"utilizationPercent": round(knob)})
+    targets = told if knob is None else {"ttftSeconds": knob}
     spec = ScalingSpec.model_validate(
         {"minReplicas": bounds.least, "maxReplicas": bounds.most, "objective": OURS[name], "targets": targets}
     )
@@ -43,7 +44,7 @@ def make(name: str, bounds: Bounds, knob: float | None, *, engine: str, slo: Slo
 def grid(name: str) -> tuple[float, ...]:
     """Values of the knob to try, from eager to thrifty; none where only the preset counts."""
     if name in OURS:
-        return UTILIZATION if OURS[name] is Objective.BALANCED else ()
+        return TTFT_SECONDS if OURS[name] is Objective.BALANCED else ()
     return CATALOGUE[name].grid
 
 

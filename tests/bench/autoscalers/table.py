@@ -84,6 +84,13 @@ def near(rows_of_case: Sequence[Row]) -> list[Row]:
     return sorted(found, key=lambda row: row.cost)
 
 
+def thriftiest(rows_of_case: Sequence[Row], *, ours: bool) -> Row | None:
+    """The cheapest with enough in SLO, of ours or of the others: each is thought to have been tuned for that."""
+    kinds = {"ours"} if ours else {"peer", "tuned", "static"}
+    good = [row for row in rows_of_case if row.kind in kinds and row.in_slo >= GOOD_SHARE]
+    return min(good, key=lambda row: row.cost, default=None)
+
+
 def _beside_ours(rows_of_case: Sequence[Row]) -> Iterator[tuple[Row, Row]]:
     """Ours as shipped with each of those that it is compared with; nothing where ours was not run."""
     ours = next((row for row in rows_of_case if row.name == OURS), None)

@@ -133,6 +133,22 @@ def test_near_is_cheaper_and_hardly_worse() -> None:
     assert [row.name for row in table.near(found)] == ["cheapest", "cheaper"]
 
 
+def test_the_thriftiest_of_ours_and_of_the_others_has_enough_in_slo() -> None:
+    runs = [
+        RESULT,
+        replace(RESULT, knob=4.0, gpu_hours=8.0),
+        replace(RESULT, rule="llmfleet Throughput", in_slo=0.98, gpu_hours=7.0),
+        replace(RESULT, rule="dear", gpu_hours=13.0),
+        replace(RESULT, rule="cheap", knob=2.0, gpu_hours=9.0),
+        replace(RESULT, rule="too cheap", in_slo=0.98, gpu_hours=6.0),
+        replace(RESULT, rule="one-step oracle", gpu_hours=5.0),
+    ]
+    found = table.rows(runs)["step"]
+    thriftiest = [table.thriftiest(found, ours=ours) for ours in (True, False)]
+    assert [row and row.title for row in thriftiest] == ["llmfleet (tuned: 4)", "cheap (tuned: 2)"]
+    assert table.thriftiest(found[-1:], ours=False) is None
+
+
 def test_the_table_shows_mean_and_range_of_the_seeds() -> None:
     of_case = table.rows([RESULT, replace(RESULT, seed=2, in_slo=1.0, gpu_hours=14.0)])["step"]
     assert "| **llmfleet** | 99.5 % · 1.30x |" in "\n".join(table.summary({"step": of_case}))
