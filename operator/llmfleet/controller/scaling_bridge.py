@@ -70,6 +70,11 @@ class CachedDirectory:
             if watched := self._one(key):
                 yield watched
 
+    def one(self, ref: ObjectRef) -> WatchedObject | None:
+        """One object; None where it is gone, or another one has its name."""
+        watched = self._one((ref.namespace, ref.name))
+        return watched if watched and watched.ref == ref else None
+
     def asleep_and_asked(self) -> Iterator[WatchedObject]:
         """Those at zero for which requests wait in an activator."""
         for key in self.board.waiting() if self.board else ():

@@ -19,6 +19,8 @@ CHANCE = 4.5
 """Standard deviations by which a step must stand out: of independent arrivals, times the burstiness that was seen."""
 FIRST_SIGN = 2.0
 """The same for a single look to count as what may be the beginning of a step."""
+CONFIRMED = 3.5
+"""The same where the look before was such a first sign: two in a row are seldom chance."""
 LENGTHS_WINDOW = 600.0
 """Seconds in which what was seen of requests' lengths loses most of its weight."""
 MIN_REQUESTS = 20.0
@@ -182,13 +184,38 @@ def _joined(
 ) -> tuple[tuple[Flow, ...], bool, bool]:
     """The looks with a new one; whether it may have seen the beginning of a step; whether there was one.
 
-    Looks before a step are forgotten, and its first one too where there are others: it is of both rates.
+    A look that stands out from those before may have seen a part of a step, however certain that there is one: the next
+    look decides. Where that is not sure either, and stands out from the first, the first was chance and this one may
+    have seen the part. Looks before a step are forgotten.
     """
-    looks = _recent((*flows, flow))
-    since, sign = _rise(looks, max(1.0, burstiness))
-    if sign > CHANCE and (since > 1 or rising):
-        return looks[-max(1, since - 1) :], False, True
-    return looks, since == 1 and not rising and sign > FIRST_SIGN, False
+    looks, burstiness = _recent((*flows, flow)), max(1.0, burstiness)
+    since, sign = _rise(looks, burstiness)
+    climbs = _sign(looks[-since:-1] or looks[:-1], flow, burstiness) > FIRST_SIGN
+    if sign > (CONFIRMED if rising else CHANCE) and (rising or not climbs):
+        return _of_the_step(looks[-max(1, since) :], burstiness), False, True
+    return looks, climbs if rising else _sign(looks[:-1], flow, burstiness) > FIRST_SIGN, False
+
+
+def _of_the_step(looks: tuple[Flow, ...], burstiness: float) -> tuple[Flow, ...]:
+    """The looks at the new rate alone, of those from the first that stands out.
+
+    That one is of both rates unless it shows as much as those after it, and so is another one that shows far less.
+    """
+    first, *later = looks
+    is_whole = not later or (first.arrivals >= _mean(later) and _sign(later, first, burstiness) <= FIRST_SIGN)
+    kept = looks if is_whole else looks[1:]
+    while len(kept) > 1 and _mean(kept[1:]) > STEP * kept[0].arrivals:
+        kept = kept[1:]
+    return kept
+
+
+def _sign(before: Sequence[Flow], look: Flow, burstiness: float) -> float:
+    """By how many standard deviations a look stands out from those before it; 0 where not by a STEP."""
+    if not before or look.arrivals <= STEP * (rate := _mean(before)):
+        return 0.0
+    seconds = sum(one.seconds for one in before)
+    mean = (rate * seconds + look.arrivals * look.seconds) / (seconds + look.seconds)
+    return (look.arrivals - rate) / sqrt(burstiness * (look.arrivals / look.seconds + mean / seconds))
 
 
 def _mean(flows: Sequence[Flow]) -> float:

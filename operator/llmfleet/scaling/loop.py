@@ -38,14 +38,17 @@ ECHO_SECONDS = 30.0
 """Longest time to wait for our own write to come back through the watch."""
 WRITE_SECONDS = 30.0
 """Longest time for a write."""
+CHANGE_SECONDS, CHANGE_LOOK = 2.0, 0.1
+"""After a conflict: longest time to wait until the watch shows the change, and the time between two looks at that."""
 WAKE_PERIOD = 0.5
 """Seconds between two looks at whether an object at zero is asked for."""
 ANSWER_SHARE = 0.1
 """Share of the scrape period by which decisions come after looks, so that they see this cycle's answers."""
 SPREAD = 0.8
 """Share of a period over which a cycle is spread: what it takes longer than it should does not yet make it late."""
-SECOND_LOOK = 3.0
-"""Seconds from a look that may have seen the beginning of a step of the load to another one, which sees its height."""
+SECOND_LOOK = 2.5
+"""Seconds from a decision that is left open, as its look may have seen the beginning of a step of the load, to another
+look, which sees the step's height: three seconds from look to look, as shipped."""
 
 _log = logging.getLogger(__name__)
 
@@ -164,7 +167,7 @@ class ScalingLoop:
         self.metrics.decided(watched.ref, decision, pod_seconds=watched.holding * memory.elapsed(now))
         if decision.write:
             memory.writing = True
-            tasks.create_task(self._write(watched, fleet, decision, memory))
+            tasks.create_task(self._write(tasks, watched, fleet, decision, memory))
         else:
             self._publish(decision, memory)
         if memory.state.load.rising:
@@ -193,7 +196,14 @@ class ScalingLoop:
         if memory.adviser.told != before:
             self.metrics.recommended(watched.ref, {one.reason for one in memory.adviser.told})
 
-    async def _write(self, watched: WatchedObject, fleet: Fleet, decision: Decision, memory: ObjectMemory) -> None:
+    async def _write(
+        self,
+        tasks: asyncio.TaskGroup,
+        watched: WatchedObject,
+        fleet: Fleet,
+        decision: Decision,
+        memory: ObjectMemory,
+    ) -> None:
         """Mark who should go, then change the number: the other order would leave the choice to chance."""
         ref = watched.ref
         try:
@@ -206,6 +216,7 @@ class ScalingLoop:
         except Conflict:
             _log.info("scaling: %s/%s changed meanwhile; deciding anew", ref.namespace, ref.name)
             self.metrics.errors.labels("conflict").inc()
+            tasks.create_task(self._decide_anew(tasks, watched, memory))
         except Exception:  # noqa: BLE001 (one bad object never harms the others)
             _log.exception("scaling: writing %s/%s failed", ref.namespace, ref.name)
             self.metrics.errors.labels("write").inc()
@@ -217,6 +228,24 @@ class ScalingLoop:
             memory.writing = False
             self._publish(decision, memory)
             self._tell(ref, memory)
+
+    async def _decide_anew(self, tasks: asyncio.TaskGroup, watched: WatchedObject, memory: ObjectMemory) -> None:
+        """Decide once the watch shows what has changed: seldom more than our own status, which should cost no period.
+
+        Once a period, since somebody may go on changing the object.
+        """
+        began = self.clock.monotonic()
+        if began - memory.anew_at < self.settings.decision_period_seconds:
+            return
+        memory.anew_at = began
+        while self.clock.monotonic() - began < CHANGE_SECONDS:
+            await self.clock.sleep(CHANGE_LOOK)
+            newer = self.directory.one(watched.ref)
+            if newer is None or self._objects.get(watched.ref) is not memory or not self.is_leader():
+                return
+            if newer.resource_version != watched.resource_version:
+                self._try_to_decide(tasks, newer)
+                return
 
     async def _mark(self, watched: WatchedObject, fleet: Fleet, *, wanted: int) -> None:
         costs = deletion_costs(fleet.replicas, wanted=wanted)

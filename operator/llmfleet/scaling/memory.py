@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from math import inf
 
 from llmfleet.scaling.adviser import Adviser
 from llmfleet.scaling.fleet import Fleet, Replica
@@ -48,6 +49,8 @@ class ObjectMemory:
     """The resourceVersion that our last write replaced: until it is gone from the directory, nothing is decided."""
     echo_until: float = 0.0
     """Monotonic seconds after which the echo is no longer waited for."""
+    anew_at: float = -inf
+    """Monotonic seconds at which was last decided anew after a conflict."""
     view: tuple[WatchedObject, Fleet] | None = None
     """The object and its engines at the last decision."""
     _pods: dict[tuple[str, float | None], PodMemory] = field(default_factory=dict)

@@ -128,6 +128,10 @@ class Directory(Protocol):
         """All objects."""
         ...
 
+    def one(self, ref: ObjectRef) -> WatchedObject | None:
+        """One object; None where it is gone."""
+        ...
+
     def asleep_and_asked(self) -> Iterable[WatchedObject]:
         """Those at zero for which requests wait: asked for several times a second."""
         ...

@@ -1,5 +1,6 @@
 """What the autoscaler is told of, and where its reports go."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -48,6 +49,15 @@ def reconciler(cache: Cache) -> Reconciler:
 
 def directory(cache: Cache, reconciler: Reconciler) -> list[WatchedObject]:
     return list(CachedDirectory(cache, reconciler).objects())
+
+
+def test_one_object_is_asked_for_by_its_uid(cache: Cache, reconciler: Reconciler) -> None:
+    """Another one that has its name by now is not the one that was meant."""
+    cache.objects.put(llm_body(**SCALED))
+    found, meant = CachedDirectory(cache, reconciler), ObjectRef("team", "qwen", UID)
+    assert found.one(meant) == next(iter(found.objects()))
+    assert found.one(replace(meant, uid="the one before")) is None
+    assert found.one(replace(meant, name="other")) is None
 
 
 def test_a_scaled_object_with_its_pods(cache: Cache, reconciler: Reconciler) -> None:

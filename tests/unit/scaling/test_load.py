@@ -106,6 +106,38 @@ def test_a_step_is_known_at_the_second_full_look_however_high_and_uneven(height:
     assert load.demand.arrivals > 0.95 * height
 
 
+@pytest.mark.parametrize(
+    ("looks", "rates", "known"),
+    [
+        pytest.param((2.6, 4.4), (11.0,), 11.0, id="chance raised the question, and the next look saw the beginning"),
+        pytest.param((2.4, 5.4), (9.0,), 9.0, id="a little more by chance, then the beginning, not sure yet"),
+        pytest.param((2.2, 2.2, 10.4), (9.4,), 9.9, id="sure with those before it, but of which height"),
+        pytest.param((2.6, 1.4, 9.2), (8.8,), 9.0, id="no part of the step is in those before"),
+        pytest.param((10.4,), (7.0,), 8.7, id="the first look saw no less of the step than the second"),
+        pytest.param((2.0, 4.0), (6.9,), 6.9, id="the first look saw far less of the step"),
+    ],
+)
+def test_a_step_is_left_open_until_a_look_has_seen_its_height(
+    looks: tuple[float, ...], rates: tuple[float, ...], known: float
+) -> None:
+    """From 1.2 a second to several times that. All of these were answered by too few replicas, and by more later."""
+    first = after(list(looks), after([1.2, 0.8, 1.6, 1.2] * 4), start=16 * PERIOD)
+    assert first.rising
+    second = after(list(rates), first, start=(16 + len(looks)) * PERIOD)
+    assert not second.rising
+    assert second.demand is not None
+    assert second.demand.arrivals == pytest.approx(known, rel=0.02)
+
+
+def test_a_first_sign_that_was_chance_is_over_with_the_next_look() -> None:
+    load = after([3.4], after([1.2, 0.8, 1.6, 1.2] * 4), start=80.0)
+    assert load.rising
+    load = after([1.2], load, start=85.0)
+    assert not load.rising
+    assert load.demand is not None
+    assert load.demand.arrivals < 1.5
+
+
 def test_a_step_at_a_low_rate_is_never_lost() -> None:
     """From 1.2 to 9.6 requests a second, drawn a hundred times: two short looks may each be too few to be sure.
 

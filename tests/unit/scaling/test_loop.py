@@ -251,6 +251,42 @@ async def test_a_conflict_is_decided_anew() -> None:
         assert world.value("llmfleet_scaling_errors_total", stage="conflict") == 1
 
 
+async def test_a_change_that_is_in_the_way_of_a_write_costs_no_period() -> None:
+    """As our own status, which is often written just before: decided anew as soon as the watch shows it."""
+    world = World(broken={REF: Conflict("changed")})
+    world.add(REF, FULL)
+    async with running(world):
+        await world.clock.advance(1)
+        world.broken.clear()
+        world.change(REF)
+        await world.clock.advance(0.2)
+        assert world.writes == [("scale", "chat", 2, "2")]
+        assert world.value("llmfleet_scaling_errors_total", stage="conflict") == 1
+
+
+async def test_an_object_that_changes_all_the_time_is_decided_anew_once_a_period() -> None:
+    world = World(broken={REF: Conflict("changed")})
+    world.add(REF, FULL)
+    async with running(world):
+        for _ in range(100):
+            world.change(REF)
+            await world.clock.advance(0.1)
+        conflicts = world.value("llmfleet_scaling_errors_total", stage="conflict")
+        assert conflicts is not None
+        assert 2 <= conflicts <= 2 * 10 / PERIOD + 1
+
+
+async def test_what_goes_while_its_conflict_is_looked_into_is_left_alone() -> None:
+    world = World(broken={REF: Conflict("changed")})
+    world.add(REF, FULL)
+    async with running(world):
+        await world.clock.advance(1)
+        world.things.clear()
+        world.broken.clear()
+        await world.clock.advance(2 * PERIOD)
+        assert world.writes == []
+
+
 async def test_a_bad_object_harms_no_other() -> None:
     world = World()
     world.add(REF, FULL)

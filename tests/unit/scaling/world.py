@@ -113,6 +113,9 @@ class World:
         version = str(int(self.things[ref].resource_version) + 1)
         self.things[ref] = replace(self.things[ref], resource_version=version, **fields)  # type: ignore[arg-type]
 
+    def one(self, ref: ObjectRef) -> WatchedObject | None:
+        return self.things.get(ref)
+
     def asleep_and_asked(self) -> Iterable[WatchedObject]:
         return [one for one in self.objects() if one.replicas == 0 and one.demanded]
 
