@@ -19,8 +19,6 @@ CHANCE = 4.5
 """Standard deviations by which a step must stand out: of independent arrivals, times the burstiness that was seen."""
 FIRST_SIGN = 2.0
 """The same for a single look to count as what may be the beginning of a step."""
-CONFIRMED = 3.5
-"""The same where the look before was such a first sign: two in a row are seldom chance."""
 LENGTHS_WINDOW = 600.0
 """Seconds in which what was seen of requests' lengths loses most of its weight."""
 MIN_REQUESTS = 20.0
@@ -191,7 +189,7 @@ def _joined(
     looks, burstiness = _recent((*flows, flow)), max(1.0, burstiness)
     since, sign = _rise(looks, burstiness)
     climbs = _sign(looks[-since:-1] or looks[:-1], flow, burstiness) > FIRST_SIGN
-    if sign > (CONFIRMED if rising else CHANCE) and (rising or not climbs):
+    if sign > CHANCE and (rising or not climbs):
         return _of_the_step(looks[-max(1, since) :], burstiness), False, True
     return looks, climbs if rising else _sign(looks[:-1], flow, burstiness) > FIRST_SIGN, False
 

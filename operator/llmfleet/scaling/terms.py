@@ -30,9 +30,6 @@ replicas only take new ones off the full replicas, and beyond this hardly any.""
 QUEUE_SHARE = 0.5
 """Of the time to first token that a queue must be worth to count at once; a shorter one must have stood for
 FLOW_WINDOW."""
-CAUTION = 0.5
-"""Standard errors of the load that are added where more replicas are needed: right after a step a few seconds of
-arrivals are known, and one replica too many costs less than a second decision."""
 SERVICE_TARGET = 0.8
 """Share of a full replica's service rate that each replica should be left with when others are taken away."""
 _EPSILON = 1e-9
@@ -119,7 +116,8 @@ def work(config: ScalingConfig, fleet: Fleet) -> Term | None:
     if capacity.carried(fleet.current, 1 / margin):
         replicas = min(fleet.current, capacity.needed(margin, most=most))
     else:
-        replicas = capacity.needed(1 + CAUTION * capacity.demand.scatter, most=most)
+        # a few seconds of arrivals are known right after a step: one replica too many costs less than a second decision
+        replicas = capacity.needed(1 + capacity.demand.scatter, most=most)
     demand = capacity.demand
     words = (
         f"{demand.arrivals:.1f} requests/s of {demand.prompt:.0f} + {demand.output:.0f} tokens take "

@@ -57,7 +57,7 @@ class Played:
 
 @pytest.mark.parametrize(
     ("load", "wanted"),
-    [(0.5, 1), (0.85, 1), (0.9, 2), (1.7, 2), (1.8, 3), (3.8, 5), (15.9, 20), (40.0, 20)],
+    [(0.5, 1), (0.85, 1), (0.9, 2), (1.7, 2), (1.8, 3), (3.6, 5), (15.9, 20), (40.0, 20)],
 )
 def test_replicas_for_a_load(load: float, wanted: int) -> None:
     """In units of one replica's whole time; the target is 80 % of it, the tolerance a tenth, maxReplicas 20."""
