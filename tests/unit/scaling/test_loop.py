@@ -1,49 +1,17 @@
-"""The loop that serves all objects: order of writes, leadership, failures that stay where they are, time."""
+"""The loop that serves all objects: looks, decisions, leadership, reports, time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterable
 from dataclasses import replace
 
-from llmfleet.api.settings import HangSettings, ScalingSettings
 from llmfleet.engine.metrics import EngineMetrics
 from llmfleet.engine.speed import Speed, Start
-from llmfleet.scaling.loop import ECHO_SECONDS, WAKE_PERIOD, ScalingLoop
-from llmfleet.scaling.metrics import ScalingMetrics
-from llmfleet.scaling.ports import Conflict, EngineFacts, ObjectRef, Replacement, WatchedObject
+from llmfleet.scaling.loop import WAKE_PERIOD
+from llmfleet.scaling.ports import EngineFacts, WatchedObject
 from llmfleet.scaling.scrape import ErrorKind, ScrapeError
 from llmfleet.scaling.state import Change
 from tests.unit.scaling.builders import DELAY, PERIOD, config, page
-from tests.unit.scaling.world import OTHER, REF, START, World
-
-
-@asynccontextmanager
-async def running(
-    world: World, is_leader: Callable[[], bool] | None = None, hangs: HangSettings | None = None
-) -> AsyncIterator[ScalingLoop]:
-    metrics = ScalingMetrics(world.registry)
-    loop = ScalingLoop(
-        directory=world,
-        actuator=world,
-        scraper=world,
-        settings=ScalingSettings(),
-        guard=world.guard(metrics, hangs),
-        clock=world.clock,
-        metrics=metrics,
-        is_leader=is_leader or (lambda: world.leader),
-        on_report=lambda ref, report: world.reports.append((ref, report)),
-    )
-    task = asyncio.create_task(loop.run())
-    try:
-        yield loop
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-FULL = page(kv_usage=1.0, running=100.0)
-IDLE = page(kv_usage=0.01)
+from tests.unit.scaling.world import FULL, IDLE, OTHER, REF, START, World, running
 
 
 async def test_a_load_step_is_written_within_one_period() -> None:
@@ -133,16 +101,6 @@ async def test_the_version_is_what_the_youngest_engine_tells() -> None:
         assert world.reports[-1][1].version == "0.31.0"
 
 
-async def test_victims_are_marked_before_the_number_falls() -> None:
-    world = World()
-    world.add(REF, page(kv_usage=0.02, running=3.0), IDLE, page(kv_usage=0.02, running=2.0))
-    async with running(world):
-        await world.clock.advance(DELAY)
-        assert world.writes == []
-        await world.clock.advance(2 * PERIOD)
-    assert world.writes == [("costs", "chat", {"chat-1": -2, "chat-2": -1}), ("scale", "chat", 1, "1")]
-
-
 async def test_where_another_one_scales_nothing_is_written_and_everything_is_seen() -> None:
     world = World()
     world.add(REF, FULL, IDLE)
@@ -217,117 +175,12 @@ async def test_a_new_leader_takes_nothing_away_for_one_delay() -> None:
         assert world.writes[-1] == ("scale", "chat", 1, "1")
 
 
-async def test_leadership_lost_between_decision_and_write() -> None:
-    world, answers = World(), iter([True, True, False])
-    world.add(REF, FULL)
-    async with running(world, lambda: next(answers, False)):
-        await world.clock.advance(PERIOD)
-    assert world.writes == []
-
-
-async def test_a_failing_write_harms_nobody_else_and_is_tried_again() -> None:
-    world = World(broken={REF: RuntimeError("no route to API server")})
-    world.add(REF, FULL)
-    world.add(OTHER, FULL)
-    async with running(world):
-        await world.clock.advance(2)
-        assert world.writes == [("scale", "other", 2, "1")]
-        assert world.value("llmfleet_scaling_errors_total", stage="write") == 1
-        assert world.said(0).history == (), "what was not written is no history"
-        world.broken.clear()
-        await world.clock.advance(PERIOD)
-        assert world.writes[-1] == ("scale", "chat", 2, "1")
-
-
-async def test_a_conflict_is_decided_anew() -> None:
-    world = World(broken={REF: Conflict("changed")})
-    world.add(REF, FULL)
-    async with running(world):
-        await world.clock.advance(2)
-        world.broken.clear()
-        world.change(REF, replicas=5)
-        await world.clock.advance(PERIOD)
-        assert world.writes == []
-        assert world.value("llmfleet_scaling_errors_total", stage="conflict") == 1
-
-
-async def test_a_change_that_is_in_the_way_of_a_write_costs_no_period() -> None:
-    """As our own status, which is often written just before: decided anew as soon as the watch shows it."""
-    world = World(broken={REF: Conflict("changed")})
-    world.add(REF, FULL)
-    async with running(world):
-        await world.clock.advance(1)
-        world.broken.clear()
-        world.change(REF)
-        await world.clock.advance(0.2)
-        assert world.writes == [("scale", "chat", 2, "2")]
-        assert world.value("llmfleet_scaling_errors_total", stage="conflict") == 1
-
-
-async def test_an_object_that_changes_all_the_time_is_decided_anew_once_a_period() -> None:
-    world = World(broken={REF: Conflict("changed")})
-    world.add(REF, FULL)
-    async with running(world):
-        for _ in range(100):
-            world.change(REF)
-            await world.clock.advance(0.1)
-        conflicts = world.value("llmfleet_scaling_errors_total", stage="conflict")
-        assert conflicts is not None
-        assert 2 <= conflicts <= 2 * 10 / PERIOD + 1
-
-
-async def test_what_goes_while_its_conflict_is_looked_into_is_left_alone() -> None:
-    world = World(broken={REF: Conflict("changed")})
-    world.add(REF, FULL)
-    async with running(world):
-        await world.clock.advance(1)
-        world.things.clear()
-        world.broken.clear()
-        await world.clock.advance(2 * PERIOD)
-        assert world.writes == []
-
-
-async def test_a_bad_object_harms_no_other() -> None:
-    world = World()
-    world.add(REF, FULL)
-    world.change(REF, config="not a configuration")
-    world.add(OTHER, FULL)
-    async with running(world):
-        await world.clock.advance(2)
-    assert world.writes == [("scale", "other", 2, "1")]
-    assert world.value("llmfleet_scaling_errors_total", stage="decide") == 1
-
-
-async def test_a_write_that_hangs_delays_nobody_and_is_not_doubled() -> None:
-    world = World()
-    world.add(REF, FULL)
-    async with running(world):
-        await world.clock.advance(0.25)
-        world.gate = asyncio.Event()
-        await world.clock.advance(4 * PERIOD)
-        assert world.value("llmfleet_scaling_decisions_total", namespace="team", name="chat", reason="Scaling") == 1
-        world.gate.set()
-        await world.clock.advance(PERIOD)
-    assert world.writes == [("scale", "chat", 2, "1")]
-
-
 async def test_a_pod_is_looked_at_once_at_a_time() -> None:
     world = World(gate=asyncio.Event())
     world.add(REF, FULL)
     async with running(world):
         await world.clock.advance(6 * PERIOD)
         assert len(world.looked) == 1
-
-
-async def test_after_a_write_nothing_is_decided_until_it_is_seen() -> None:
-    """A watch that lags shows the old number: to decide on it would be to fight with oneself."""
-    world = World(echo=False)
-    world.add(REF, FULL)
-    async with running(world):
-        await world.clock.advance(ECHO_SECONDS)
-        assert len(world.writes) == 1
-        await world.clock.advance(2 * PERIOD)
-        assert len(world.writes) == 2, "and if it never comes back, it is written again"
 
 
 async def test_pods_that_timed_out_are_suspects_until_they_answer() -> None:
@@ -455,114 +308,6 @@ async def test_a_directory_that_fails_ends_nothing() -> None:
         await world.clock.advance(20)
     assert world.writes == [("scale", "chat", 2, "1")]
     assert world.value("llmfleet_scaling_errors_total", stage="decide") == 3
-
-
-def serving(steps: float, cpu: float = 0.0) -> EngineMetrics:
-    return page(kv_usage=0.1, running=3.0, steps=steps, generation_tokens=9 * steps, process_cpu=cpu)
-
-
-async def pass_by(world: World, seconds: float, *working: str) -> None:
-    """Time goes on, the page of every pod is made anew, and these engines make steps."""
-    for _ in range(round(seconds / PERIOD)):
-        for name, found in world.pages.items():
-            if isinstance(found, EngineMetrics):
-                step = 1.0 if name in working else 0.0
-                cpu = (found.process_cpu or 0.0) + 0.01
-                world.pages[name] = replace(found, steps=(found.steps or 0.0) + step, process_cpu=cpu)
-        await world.clock.advance(PERIOD)
-
-
-async def test_a_hung_engine_is_replaced_and_the_working_one_left_alone() -> None:
-    """Also of an object that nobody scales; the sentence has the numbers."""
-    world = World()
-    world.add(REF, serving(1), serving(1))
-    world.change(REF, config=None)
-    async with running(world):
-        await pass_by(world, 20, "chat-0", "chat-1")
-        await pass_by(world, 145, "chat-0")
-        assert world.writes == []
-        await pass_by(world, 20, "chat-0")
-        assert world.writes == [("replace", "chat", "chat-1")]
-        (record,) = world.reports[-1][1].replaced
-        assert record.message == "chat-1 had 3 requests in flight and no engine step for 155 s; it was replaced"
-        assert world.value("llmfleet_hung_engines_total", namespace="team", name="chat") == 1
-        assert world.value("llmfleet_hung_engines_replaced_total", namespace="team", name="chat") == 1
-        await pass_by(world, 600, "chat-0")
-        assert len(world.writes) == 1
-        assert world.value("llmfleet_hung_replicas", namespace="team", name="chat") == 0
-        assert world.reports[-1][1].scaling is None
-
-
-async def test_engines_that_hang_again_and_again_are_given_up() -> None:
-    """Three pods an hour, then the object says so and nothing is deleted; after the hour it is tried again."""
-    world = World(new=serving(1))
-    world.add(REF, serving(1))
-    async with running(world):
-        for _ in range(4):
-            await pass_by(world, 20, "chat-0", "chat-0x", "chat-0xx", "chat-0xxx")
-            await pass_by(world, 300)
-        assert [write[2] for write in world.writes] == ["chat-0", "chat-0x", "chat-0xx"]
-        (sentence,) = world.reports[-1][1].hung
-        assert "chat-0xxx has 3 requests in flight and no engine step for" in sentence
-        assert "3 were replaced in the last hour" in sentence
-        heard = len(world.reports)
-        await pass_by(world, 600)
-        assert len(world.reports) == heard, "what stays so is told once"
-        await pass_by(world, 2400)
-        assert world.writes[-1] == ("replace", "chat", "chat-0xxx")
-
-
-async def test_the_caps_hold_over_a_restart_of_the_operator() -> None:
-    """What the status tells is counted as if this process had done it."""
-    world = World()
-    world.add(REF, serving(1))
-    record = Replacement(START - 60, "gone", "it was replaced")
-    world.change(REF, replaced=(record, record, record))
-    async with running(world):
-        await pass_by(world, 20, "chat-0")
-        await pass_by(world, 300)
-        assert world.writes == []
-        assert "the most that hangs.replacementsPerHour allows" in world.reports[-1][1].hung[0]
-
-
-async def test_all_objects_together_have_a_cap() -> None:
-    """A bug in what is read must not delete every pod: the others are told of."""
-    world = World()
-    for number in range(4):
-        world.add(ObjectRef("team", f"object-{number}", f"uid-{number}"), serving(1))
-    names = [f"object-{number}-0" for number in range(4)]
-    async with running(world, hangs=HangSettings(cluster_replacements_per_hour=2)):
-        await pass_by(world, 20, *names)
-        await pass_by(world, 300)
-        assert len(world.writes) == 2
-        told = [report.hung for _, report in world.reports if report.hung]
-        assert len(told) == 2
-        assert "hangs.clusterReplacementsPerHour" in told[0][0]
-
-
-async def test_a_pod_that_may_not_be_deleted_is_told_and_tried_now_and_again() -> None:
-    world = World(broken={REF: RuntimeError("the operator lacks a right")})
-    world.add(REF, serving(1))
-    async with running(world):
-        await pass_by(world, 20, "chat-0")
-        await pass_by(world, 300)
-        assert world.writes == []
-        assert "could not be deleted (the operator lacks a right)" in world.reports[-1][1].hung[0]
-        assert 2 <= (world.value("llmfleet_scaling_errors_total", stage="replace") or 0) <= 3
-        world.broken.clear()
-        await pass_by(world, 65)
-        assert len(world.writes) == 1, "what failed does not count against the cap"
-
-
-async def test_a_leader_that_is_none_any_more_deletes_nothing() -> None:
-    world = World()
-    world.add(REF, serving(1))
-    answers = True
-    async with running(world, lambda: answers):
-        await pass_by(world, 20, "chat-0")
-        world.leader = False  # lost between the decision and the write
-        await pass_by(world, 300)
-    assert world.writes == []
 
 
 async def test_recommendations_are_reported_once_and_shown_as_a_metric() -> None:

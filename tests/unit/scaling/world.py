@@ -1,16 +1,18 @@
 """A cluster in memory, and time that passes when told: what the loop needs from outside, for its tests."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from llmfleet.api.settings import HangSettings
+from llmfleet.api.settings import HangSettings, ScalingSettings
 from llmfleet.api.status import ScalingStatus
 from llmfleet.engine.metrics import EngineMetrics
 from llmfleet.scaling.guard import HangGuard
+from llmfleet.scaling.loop import ScalingLoop
 from llmfleet.scaling.metrics import ScalingMetrics
 from llmfleet.scaling.ports import EngineFacts, ObjectRef, PodRef, WatchedObject
 from llmfleet.scaling.report import Report
@@ -23,6 +25,8 @@ REF = ObjectRef("team", "chat", "uid-1")
 OTHER = ObjectRef("team", "other", "uid-2")
 START = 1_795_368_000.0
 """A wall-clock time: 2026-11-22T17:20:00Z."""
+FULL = page(kv_usage=1.0, running=100.0)
+IDLE = page(kv_usage=0.01)
 
 
 @dataclass
@@ -168,3 +172,29 @@ class World:
 
     def value(self, metric: str, /, **labels: str) -> float | None:
         return self.registry.get_sample_value(metric, labels)
+
+
+@asynccontextmanager
+async def running(
+    world: World, is_leader: Callable[[], bool] | None = None, hangs: HangSettings | None = None
+) -> AsyncIterator[ScalingLoop]:
+    """The loop on this world, until the block ends."""
+    metrics = ScalingMetrics(world.registry)
+    loop = ScalingLoop(
+        directory=world,
+        actuator=world,
+        scraper=world,
+        settings=ScalingSettings(),
+        guard=world.guard(metrics, hangs),
+        clock=world.clock,
+        metrics=metrics,
+        is_leader=is_leader or (lambda: world.leader),
+        on_report=lambda ref, report: world.reports.append((ref, report)),
+    )
+    task = asyncio.create_task(loop.run())
+    try:
+        yield loop
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
