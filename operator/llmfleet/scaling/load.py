@@ -209,15 +209,32 @@ def _of_the_step(looks: tuple[Flow, ...], burstiness: float) -> tuple[Flow, ...]
 
 def _sign(before: Sequence[Flow], look: Flow, burstiness: float) -> float:
     """By how many standard deviations a look stands out from those before it; 0 where not by a STEP."""
-    if not before or look.arrivals <= STEP * (rate := _mean(before)):
+    seconds, arrived = _sums(before)
+    return _deviations(seconds, arrived, look.seconds, look.arrivals * look.seconds, burstiness)
+
+
+def _deviations(seconds: float, arrived: float, then_seconds: float, then_arrived: float, burstiness: float) -> float:
+    """By how many standard deviations a rate is above the one before; 0 where not by a STEP, or nothing was before.
+
+    How little is known of the rate before follows from the whole mean, since a few seconds without arrivals are not a
+    rate of zero.
+    """
+    if not seconds:
         return 0.0
-    seconds = sum(one.seconds for one in before)
-    mean = (rate * seconds + look.arrivals * look.seconds) / (seconds + look.seconds)
-    return (look.arrivals - rate) / sqrt(burstiness * (look.arrivals / look.seconds + mean / seconds))
+    before, after = arrived / seconds, then_arrived / then_seconds
+    mean = (arrived + then_arrived) / (seconds + then_seconds)
+    chance = burstiness * (after / then_seconds + mean / seconds)
+    return (after - before) / sqrt(chance) if after > STEP * before and chance > 0 else 0.0
+
+
+def _sums(flows: Sequence[Flow]) -> tuple[float, float]:
+    """Seconds, and requests that arrived in them."""
+    return sum(flow.seconds for flow in flows), sum(flow.arrivals * flow.seconds for flow in flows)
 
 
 def _mean(flows: Sequence[Flow]) -> float:
-    return sum(flow.arrivals * flow.seconds for flow in flows) / sum(flow.seconds for flow in flows)
+    seconds, arrived = _sums(flows)
+    return arrived / seconds
 
 
 def _recent(flows: tuple[Flow, ...]) -> tuple[Flow, ...]:
@@ -233,20 +250,16 @@ def _recent(flows: tuple[Flow, ...]) -> tuple[Flow, ...]:
 def _rise(looks: Sequence[Flow], burstiness: float) -> tuple[int, float]:
     """How many of the newest looks stand out most from those before, and by how many standard deviations.
 
-    That is the test for a change at an unknown time by the largest likelihood ratio, over all ways to cut the looks in
-    two. A cut counts where the rate after it is STEP times that before. How little is known of the rate before follows
-    from the whole mean, since a few seconds without arrivals are not a rate of zero.
+    That is the test for a change at an unknown time by the largest likelihood ratio, over all cuts in two.
     """
-    whole, came = sum(look.seconds for look in looks), sum(look.arrivals * look.seconds for look in looks)
+    whole, came = _sums(looks)
     found, most = 0, 0.0
     seconds = arrived = 0.0
     for count, look in enumerate(looks[:-1], start=1):
         seconds += look.seconds
         arrived += look.arrivals * look.seconds
-        left = whole - seconds
-        before, after = arrived / seconds, (came - arrived) / left
-        chance = burstiness * (after / left + came / whole / seconds)
-        if after > STEP * before and chance > 0 and (sign := (after - before) / sqrt(chance)) > most:
+        sign = _deviations(seconds, arrived, whole - seconds, came - arrived, burstiness)
+        if sign > most:
             found, most = len(looks) - count, sign
     return found, most
 
