@@ -100,11 +100,17 @@ class ScalingLoop:
     async def _look_again(self, tasks: asyncio.TaskGroup, watched: WatchedObject, memory: ObjectMemory) -> None:
         """A look and a decision out of turn."""
         await self.clock.sleep(SECOND_LOOK)
-        if self._objects.get(watched.ref) is memory and self.is_leader():
-            looks = self._round()
-            self._look_at(tasks, watched, looks)
-            await looks.answered()
-            self._try_to_decide(tasks, watched)
+        if (present := self._present(watched.ref, memory)) is None:
+            return
+        looks = self._round()
+        self._look_at(tasks, present, looks)
+        await looks.answered()
+        if (present := self._present(watched.ref, memory)) is not None:
+            self._try_to_decide(tasks, present)
+
+    def _present(self, ref: ObjectRef, memory: ObjectMemory) -> WatchedObject | None:
+        """An object as it is by now: a copy grows old while one waits. None where it is no longer ours to decide on."""
+        return self.directory.one(ref) if self._objects.get(ref) is memory and self.is_leader() else None
 
     def _turns(self, period: float) -> AsyncIterator[WatchedObject]:
         seconds, objects = SPREAD * period, self.directory.objects()
@@ -240,11 +246,11 @@ class ScalingLoop:
         memory.anew_at = began
         while self.clock.monotonic() - began < CHANGE_SECONDS:
             await self.clock.sleep(CHANGE_LOOK)
-            newer = self.directory.one(watched.ref)
-            if newer is None or self._objects.get(watched.ref) is not memory or not self.is_leader():
+            present = self._present(watched.ref, memory)
+            if present is None:
                 return
-            if newer.resource_version != watched.resource_version:
-                self._try_to_decide(tasks, newer)
+            if present.resource_version != watched.resource_version:
+                self._try_to_decide(tasks, present)
                 return
 
     async def _mark(self, watched: WatchedObject, fleet: Fleet, *, wanted: int) -> None:

@@ -79,8 +79,11 @@ async def test_a_step_in_the_middle_of_a_look_is_looked_at_again_and_answered_at
         for tenth in range(1, 1400):
             arrived += 1.5 if tenth <= 1225 else 12.0
             world.pages["chat-0"] = busy_page(arrived)
+            if tenth == 1270:
+                world.change(REF)  # as by our own status, which says that the step is left open
             await world.clock.advance(0.1)
         assert [write[2] for write in world.writes] == [4]
+        assert world.writes[0][3] == "3", "the object as it is at the second look, so that there is no conflict"
         assert world.said().history[0].time == "2026-11-22T17:22:08Z"
         assert world.said().history[0].reason == "work"
 
