@@ -45,7 +45,7 @@ def _page(plan: Plan, by_case: dict[str, list[table.Row]], name: str, command: s
     yield ""
     yield f"![cost against requests in SLO]({name}.svg)"
     yield ""
-    yield from _dominated(by_case)
+    yield from _beside_others(by_case)
     yield ""
     yield WORDS
     yield ""
@@ -71,8 +71,8 @@ def _setting(plan: Plan, command: str) -> Iterator[str]:
     yield f"of the offline optimum. Bold: {good}. An empty cell was not run."
 
 
-def _dominated(by_case: dict[str, list[table.Row]]) -> Iterator[str]:
-    """Where another one is better than ours on both axes, in plain words."""
+def _beside_others(by_case: dict[str, list[table.Row]]) -> Iterator[str]:
+    """Who is better than ours on both axes, who is nearly, and who keeps enough for the least, in plain words."""
     worse = {case: found for case, of_case in by_case.items() if (found := table.better(of_case))}
     if not worse:
         yield "On none of these traces is another autoscaler better than llmfleet (Balanced, as shipped) on both axes."
