@@ -228,11 +228,21 @@ def run_stage(stage: Stage, context: str, *, output: TextIO) -> list[str]:
         results = Path(folder, "results.xml")
         if stage[: len(PYTEST)] == PYTEST:
             argv += [f"--junitxml={results}", "-o", "junit_family=xunit1"]  # xunit2 has no place for figures
-        code = subprocess.run(argv, cwd=REPOSITORY, check=False, stdout=output, stderr=subprocess.STDOUT).returncode
+        code, complaint = run_program(argv, output)
         failures = failed_tests(results.read_text()) if code and results.exists() else []
     words = "ok" if code == 0 else f"FAILED ({code})"
     print(f"--- {words} after {time.monotonic() - began:.1f} s", file=output, flush=True)
-    return failures or ([f"{' '.join(stage)}: exit code {code}"] if code else [])
+    return failures or ([f"{' '.join(stage)}: exit code {code}. {complaint}".rstrip(". ")] if code else [])
+
+
+def run_program(argv: list[str], output: TextIO) -> tuple[int, str]:
+    """Run it with all that it prints going to `output`; its exit code, and the end of what came by standard error."""
+    complaint = ""
+    with subprocess.Popen(argv, cwd=REPOSITORY, stdout=output, stderr=subprocess.PIPE, text=True) as program:
+        for line in program.stderr or ():
+            print(line, end="", file=output, flush=True)
+            complaint = (complaint + line)[-SAID:]
+    return program.returncode, complaint.strip()
 
 
 def failed_tests(results: str) -> list[str]:

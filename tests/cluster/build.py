@@ -31,8 +31,11 @@ def ensure(tools: Iterable[Tool]) -> None:
     Raises:
         CommandError: a build failed. What was built before stays, and the next call goes on from there.
     """
+    wanted = list(tools)
+    if all(_fresh(tool) for tool in wanted):
+        return  # without waiting for another one's build
     with exclusive(cache_folder() / "build.lock"):
-        stale = [tool for tool in tools if not _fresh(tool)]
+        stale = [tool for tool in wanted if not _fresh(tool)]
         if not stale:
             return
         print(f"Building once, into {binary_folder()}: {', '.join(tool.name for tool in stale)}", flush=True)

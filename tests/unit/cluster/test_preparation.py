@@ -177,10 +177,11 @@ def test_the_end_says_again_which_tests_failed_and_why(tmp_path: Path, capfd: py
         "def test_without(missing):\n    pass\n"
     )
     stage = (*run.PYTEST, str(wrong), f"--rootdir={tmp_path}", "-p", "no:cacheprovider", "-c", "/dev/null")
-    failures = run.run_stages(run.Tier(name="unit", stages=(stage, ("/bin/sh", "-c", "exit 7"))), "")
+    told = ("/bin/sh", "-c", "echo not allowed >&2; exit 7")
+    failures = run.run_stages(run.Tier(name="unit", stages=(stage, told)), "")
     assert [failure.splitlines()[0] for failure in failures] == [
         "test_sums::test_wrong: AssertionError: no such sum",
         f'test_sums::test_without: failed on setup with "file {wrong}, line 7',
-        "/bin/sh -c exit 7: exit code 7",
+        "/bin/sh -c echo not allowed >&2; exit 7: exit code 7. not allowed",
     ]
     assert "1 passed" in capfd.readouterr().out
