@@ -1,13 +1,15 @@
 """Where the stories happen: a node (or somebody's cluster) with the operator installed as the README says."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tests.cluster import ExistingCluster, Node, images, monitoring
+from tests.cluster.audit import Event
 from tests.cluster.cluster import Cluster
 from tests.cluster.paths import REPOSITORY
 from tests.crd.cases import merged
@@ -23,6 +25,14 @@ GPUS = 48
 HELD = 220
 """Requests that one activator holds for one object."""
 BINDINGS = {"rolebindings", "clusterrolebindings"}
+ACCOUNTS = f"system:serviceaccount:{NAMESPACE}:"
+BOUND = {
+    f"{ACCOUNTS}{RELEASE}": (RELEASE, f"{RELEASE}-leader", f"{RELEASE}-activators"),
+    f"{ACCOUNTS}{RELEASE}-activator": (f"{RELEASE}-activator", f"{RELEASE}-activator-ports"),
+}
+"""The chart's service accounts, and the bindings that give them their rights."""
+SETTLES = dt.timedelta(seconds=2)
+"""The API server authorizes by a cache, and a manifest's objects come one after the other."""
 MONITORING = ("podMonitor", "serviceMonitor", "prometheusRule", "prometheusAdapter")
 """What the chart has for Prometheus; `monitoring.NAME.enabled` makes it."""
 
@@ -135,21 +145,33 @@ def guest(cluster: ExistingCluster) -> Iterator[Cluster]:
 
 
 def refusals(node: Node) -> list[str]:
-    """What the API server refused the operator and the activators for want of rights, each once.
+    """What the API server refused the operator and the activators for want of rights, each once."""
+    return refused(node.audit_log.events())
 
-    `helm uninstall` takes the rights away while the pods still end, until an install gives them back: what is refused
-    in between is no fault.
+
+def refused(events: Sequence[Event]) -> list[str]:
+    """The same, of the events of an audit log, in their order.
+
+    `helm uninstall` takes the rights away one by one while the pods still end, until an install gives them back: what
+    is refused in between, and shortly before and after since neither happens at once, is no fault.
     """
-    users = [f"system:serviceaccount:{NAMESPACE}:{name}" for name in (RELEASE, f"{RELEASE}-activator")]
-    names = {RELEASE, f"{RELEASE}-leader"}
-    changes = [e for e in node.audit_log.writes() if e.resource in BINDINGS and e.name in names]
-    found = [
-        event
-        for user in users
-        for event in node.audit_log.events(user=user, where=lambda event: event.is_unauthorized)
-        if [change.verb for change in changes if change.time <= event.time][-1:] != ["delete"]
-    ]
-    return sorted({f"{event.verb} {event.group}/{event.resource} in {event.namespace or 'all'}" for event in found})
+    found = [event for event in events if event.is_unauthorized and event.user in BOUND]
+    changes = [event for event in events if event.is_write and event.resource in BINDINGS]
+    faults = [event for event in found if not any(_is_unbound(name, changes, event.time) for name in BOUND[event.user])]
+    return sorted({f"{event.verb} {event.group}/{event.resource} in {event.namespace or 'all'}" for event in faults})
+
+
+def _is_unbound(name: str, changes: Iterable[Event], time: dt.datetime) -> bool:
+    """Whether a binding was away, or on its way out or in, at this time."""
+    away: dt.datetime | None = None
+    for change in changes:
+        if change.name == name and change.verb == "delete":
+            away = away or change.time
+        elif change.name == name and away is not None:
+            if away - SETTLES <= time <= change.time + SETTLES:
+                return True
+            away = None
+    return away is not None and away - SETTLES <= time
 
 
 def chart_for_prometheus(cluster: Cluster) -> dict[str, Any]:
