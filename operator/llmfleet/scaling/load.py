@@ -19,6 +19,8 @@ CHANCE = 4.5
 """Standard deviations by which a step must stand out: of independent arrivals, times the burstiness that was seen."""
 FIRST_SIGN = 2.0
 """The same for a single look to count as what may be the beginning of a step."""
+LIKELY = 3.5
+"""The same for two looks to count as a step that the next look makes certain."""
 LENGTHS_WINDOW = 600.0
 """Seconds in which what was seen of requests' lengths loses most of its weight."""
 MIN_REQUESTS = 20.0
@@ -184,14 +186,18 @@ def _joined(
 
     A look that stands out from those before may have seen a part of a step, however certain that there is one: the next
     look decides. Where that is not sure either, and stands out from the first, the first was chance and this one may
-    have seen the part. Looks before a step are forgotten.
+    have seen the part; and where the two together make a step likely, a third look decides. Looks before a step are
+    forgotten.
     """
     looks, burstiness = _recent((*flows, flow)), max(1.0, burstiness)
     since, sign = _rise(looks, burstiness)
     climbs = _sign(looks[-since:-1] or looks[:-1], flow, burstiness) > FIRST_SIGN
     if sign > CHANCE and (rising or not climbs):
         return _of_the_step(looks[-max(1, since) :], burstiness), False, True
-    return looks, climbs if rising else _sign(looks[:-1], flow, burstiness) > FIRST_SIGN, False
+    if rising:
+        is_likely = sign > LIKELY and since <= 2  # noqa: PLR2004 (the first sign and this look)
+        return looks, climbs or is_likely, False
+    return looks, _sign(looks[:-1], flow, burstiness) > FIRST_SIGN, False
 
 
 def _of_the_step(looks: tuple[Flow, ...], burstiness: float) -> tuple[Flow, ...]:

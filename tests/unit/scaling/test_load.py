@@ -129,6 +129,37 @@ def test_a_step_is_left_open_until_a_look_has_seen_its_height(
     assert second.demand.arrivals == pytest.approx(known, rel=0.02)
 
 
+@pytest.mark.parametrize(("third", "known"), [(9.0, 7.2), (2.0, 1.5)])
+def test_a_step_that_is_likely_is_left_open_for_one_more_look(third: float, known: float) -> None:
+    """Three seconds at the new rate may be too few to be sure: a full cache would then get its one replica."""
+    load = after([2.9], after([1.2, 0.8, 1.6, 1.2] * 4), start=80.0)
+    load = load.after([interval(at=88.0, seconds=3.0, arrived=18)])
+    assert load.rising
+    load = load.after([interval(at=90.0, seconds=2.0, arrived=2 * third)])
+    assert not load.rising
+    assert load.demand is not None
+    assert load.demand.arrivals == pytest.approx(known, rel=0.05)
+
+
+@pytest.mark.parametrize("growth", [1.05, 1.2, 1.5, 2.0])
+def test_no_climb_is_left_open_for_long(growth: float) -> None:
+    """While it is, nothing is added: three looks in a row are eleven seconds."""
+    longest = 0
+    for seed in range(40):
+        chance = random.Random(seed)  # noqa: S311 (arrivals, not secrets)
+        load, at, rate, open_looks = SILENCE, 0.0, 2.0, 0
+        for look in range(40):
+            seconds = 3.0 if load.rising else PERIOD
+            rate = min(100.0, rate * growth ** (seconds / PERIOD)) if look >= 20 else rate
+            at += seconds
+            mean = rate * seconds
+            count = max(0, round(chance.gauss(mean, mean**0.5)))
+            load = load.after([interval(at=at, seconds=seconds, arrived=count)])
+            open_looks = open_looks + 1 if load.rising else 0
+            longest = max(longest, open_looks)
+    assert 1 <= longest <= 3
+
+
 def test_a_first_sign_that_was_chance_is_over_with_the_next_look() -> None:
     load = after([3.4], after([1.2, 0.8, 1.6, 1.2] * 4), start=80.0)
     assert load.rising
