@@ -6,14 +6,15 @@ Without options it is the short form, minutes, which fails when our own has beco
 import argparse
 import os
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tests.bench.autoscalers import page, rules, short, table
 from tests.bench.autoscalers.cases import CASES, ENGINES
-from tests.bench.autoscalers.jobs import Setting
+from tests.bench.autoscalers.jobs import Job, Setting, key
 from tests.bench.autoscalers.plan import Plan, available
 from tests.bench.autoscalers.pool import known, run_all
-from tests.bench.autoscalers.results import Shelf
+from tests.bench.autoscalers.results import RESULTS, Result, Shelf
 from tests.bench.autoscalers.traces import VARIABLE
 
 
@@ -22,9 +23,9 @@ def main(argv: list[str]) -> int:
     options = _parser().parse_args(argv)
     if options.traces:
         os.environ[VARIABLE] = str(options.traces.resolve())
-    shelf = Shelf()
     if not options.full:
-        return short.check(shelf, update=options.update)
+        return short.check(Shelf(), update=options.update)
+    shelf = Shelf(pages=RESULTS)
     plan = Plan(
         cases=options.cases or available(),
         rules=options.rules or rules.NAMES,
@@ -33,11 +34,18 @@ def main(argv: list[str]) -> int:
         days=options.days,
         tune=() if options.untuned else options.tune or options.rules or rules.NAMES,
     )
-    results = plan.run(lambda jobs: (known if options.known else run_all)(jobs, shelf=shelf))
+    played: dict[str, Result] = {}
+
+    def play(jobs: Iterable[Job]) -> Mapping[Job, Result]:
+        found = (known if options.known else run_all)(jobs, shelf=shelf)
+        played.update({key(job): result for job, result in found.items()})
+        return found
+
+    results = plan.run(play)
     print("\n".join(table.summary(table.rows(results))))
     if options.name:
         command = f'make bench ARGS="{" ".join(word for word in argv if word != "--known")}"'
-        print(f"written: {page.write(plan, results, options.name, command)}")
+        print(f"written: {page.write(plan, results, options.name, command, played=played)}")
     return 0
 
 

@@ -1,8 +1,7 @@
 """The page of results that the repository keeps, and its figure."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from llmfleet.sim.outcome import Slo
@@ -11,29 +10,19 @@ from tests.bench.autoscalers import figure, rules, table
 from tests.bench.autoscalers.cases import CASES, DAY, slo_of
 from tests.bench.autoscalers.jobs import SCRAPE, SPARE, capacity
 from tests.bench.autoscalers.plan import Plan
-from tests.bench.autoscalers.results import Result
-
-RESULTS = Path(__file__).parents[1] / "results"
+from tests.bench.autoscalers.results import RESULTS, Result, to_rows
 
 
-def write(plan: Plan, results: Sequence[Result], name: str, command: str) -> Path:
-    """The results as JSON, the figure and the page; returns the page's path."""
+def write(plan: Plan, results: Sequence[Result], name: str, command: str, *, played: Mapping[str, Result]) -> Path:
+    """All that was played as JSON, the figure and the page; returns the page's path."""
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.json").write_text(json.dumps([_short(result) for result in results], indent=0) + "\n")
+    (RESULTS / f"{name}.json").write_text(json.dumps(to_rows(played), indent=0) + "\n")
     by_case = table.rows(results)
     note = f"{plan.setting.engine}, start-up {plan.setting.startup:g} s +-20 %, seeds: at most {plan.seeds}"
     (RESULTS / f"{name}.svg").write_text(figure.picture(table.panels(by_case), note=note))
     path = RESULTS / f"{name}.md"
     path.write_text("\n".join(_page(plan, by_case, name, command)) + "\n")
     return path
-
-
-def _short(result: Result) -> dict[str, object]:
-    return {
-        name: round(value, 5) if isinstance(value, float) and name != "knob" else value
-        for name, value in asdict(result).items()
-        if name != "wall"
-    }
 
 
 def _page(plan: Plan, by_case: dict[str, list[table.Row]], name: str, command: str) -> Iterator[str]:

@@ -1,17 +1,23 @@
-"""What one run of one autoscaler on one trace gave, and where it is kept until its inputs change."""
+"""What one run of one autoscaler on one trace gave, and where it is kept until its inputs change.
+
+Runs take hours, so those that a page shows are kept beside it in the repository, each with the digest of what it
+depends on: whoever adds an autoscaler, a trace or a seed plays only what is new.
+"""
 
 import ast
 import functools
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.cluster.paths import REPOSITORY, cache_folder
 
 PACKAGE = REPOSITORY / "operator" / "llmfleet"
 HERE = Path(__file__).parent
+RESULTS = HERE.parent / "results"
 ELSEWHERE = {"ours.py", "advice.py", "plot.py", "scenario.py"}
 """Modules of the simulator that no result but ours, or none at all, depends on."""
 FLEET = (
@@ -61,8 +67,8 @@ class Result:
     needed: int
     """Replicas that the highest minute needs."""
     mean_needed: float
-    wall: float
-    """Seconds that the run took here."""
+    wall: float = 0.0
+    """Seconds that the run took here; 0 for one that the repository has."""
 
     @property
     def cost(self) -> float:
@@ -102,18 +108,39 @@ def _is_words(part: ast.stmt) -> bool:
     return isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant) and isinstance(part.value.value, str)
 
 
+def to_rows(results: Mapping[str, Result]) -> list[dict[str, object]]:
+    """Results by their keys, as the repository keeps them."""
+    return [
+        {name: _rounded(name, value) for name, value in asdict(result).items() if name != "wall"} | {"key": key}
+        for key, result in results.items()
+    ]
+
+
+def _rounded(name: str, value: object) -> object:
+    return round(value, 7) if isinstance(value, float) and name != "knob" else value
+
+
+def from_rows(rows: Iterable[Mapping[str, Any]]) -> dict[str, Result]:
+    """The other way round."""
+    return {row["key"]: Result(**{name: value for name, value in row.items() if name != "key"}) for row in rows}
+
+
 class Shelf:
     """Results on disk, so that a run that was broken off goes on where it was."""
 
-    def __init__(self, folder: Path | None = None) -> None:
-        """The folder that survives from run to run unless another is named."""
+    def __init__(self, folder: Path | None = None, *, pages: Path | None = None) -> None:
+        """The folder that survives from run to run unless another is named, and that of pages, if theirs count too."""
         self._folder = folder or cache_folder() / "bench"
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._kept: dict[str, Result] = {}
+        for file in sorted(pages.glob("*.json")) if pages else ():
+            if isinstance(rows := json.loads(file.read_text()), list):
+                self._kept |= from_rows(rows)
 
     def get(self, key: str) -> Result | None:
         """What was kept under a key."""
         path = self._folder / f"{key}.json"
-        return Result(**json.loads(path.read_text())) if path.exists() else None
+        return Result(**json.loads(path.read_text())) if path.exists() else self._kept.get(key)
 
     def put(self, key: str, result: Result) -> None:
         """Keep a result; a half-written one is never seen."""

@@ -12,7 +12,7 @@ from tests.bench.autoscalers import figure, rules, short, table, traces, tuning
 from tests.bench.autoscalers.cases import CASES, DAY, ENGINES, HOUR, Part
 from tests.bench.autoscalers.jobs import Job, Setting, key
 from tests.bench.autoscalers.plan import Plan
-from tests.bench.autoscalers.results import Result, Shelf, fingerprint
+from tests.bench.autoscalers.results import Result, Shelf, fingerprint, to_rows
 
 RESULT = Result(
     rule="llmfleet",
@@ -195,6 +195,19 @@ def test_a_result_is_kept_until_the_code_behind_it_changes(tmp_path: Path) -> No
     assert Shelf(tmp_path).get(key(job)) == RESULT
     assert shelf.get(key(replace(job, seed=2))) is None
     assert shelf.get(key(replace(job, rule="kubeai"))) is None
+
+
+def test_what_a_page_of_the_repository_shows_is_not_played_again(tmp_path: Path) -> None:
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    (pages / "figures.json").write_text('{"of": "another kind"}')
+    (pages / "page.json").write_text(json.dumps(to_rows({"abc": replace(RESULT, in_slo=0.123456789, wall=7.0)})))
+    shelf = Shelf(tmp_path / "cache", pages=pages)
+    assert shelf.get("abc") == replace(RESULT, in_slo=0.1234568, wall=0.0)
+    assert shelf.get("abd") is None
+    shelf.put("abc", RESULT)
+    assert shelf.get("abc") == RESULT, "one's own comes first"
+    assert Shelf(tmp_path / "other").get("abc") is None
 
 
 def test_a_fingerprint_sees_a_changed_file() -> None:
