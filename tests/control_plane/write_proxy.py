@@ -78,6 +78,10 @@ class WriteProxy:
     async def _stop(self) -> None:
         await self._runner.cleanup()
         await self._session.close()
+        held = asyncio.all_tasks() - {asyncio.current_task()}  # calls of operators that were killed
+        for task in held:
+            task.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
 
     async def _pass_on(self, request: web.Request) -> web.StreamResponse:
         is_chosen = self._is_chosen(request)
