@@ -35,7 +35,7 @@ scan: setup  ## kubeconform, kube-score and checkov on what helm installs and on
 sbom: setup  ## the images' bills of materials (CycloneDX) into build-out/sbom
 	@$(PYTHON) -m tests.cluster.archives build-out/sbom
 
-bench: setup  ## our autoscaler beside others on real load, simulated: minutes (ARGS="--full": all of them, hours)
+bench: setup  ## our autoscaler beside others on real load, simulated: minutes (ARGS="--full": all of them)
 	@$(PYTHON) -m tests.bench.autoscalers $(ARGS)
 
 generate: setup  ## write what is derived from the sources anew

@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
         os.environ[VARIABLE] = str(options.traces.resolve())
     if not options.full:
         return short.check(Shelf(), update=options.update)
-    shelf = Shelf(pages=RESULTS)
+    shelf = Shelf(pages=None if options.anew else RESULTS)
     plan = Plan(
         cases=options.cases or available(),
         rules=options.rules or rules.NAMES,
@@ -44,14 +44,14 @@ def main(argv: list[str]) -> int:
     results = plan.run(play)
     print("\n".join(table.summary(table.rows(results))))
     if options.name:
-        command = f'make bench ARGS="{" ".join(word for word in argv if word != "--known")}"'
+        command = f'make bench ARGS="{" ".join(word for word in argv if word not in {"--known", "--anew"})}"'
         print(f"written: {page.write(plan, results, options.name, command, played=played)}")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make bench ARGS=...", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="all autoscalers, as shipped and tuned; hours")
+    parser.add_argument("--full", action="store_true", help="all autoscalers, as shipped and tuned; minutes to hours")
     parser.add_argument("--update", action="store_true", help="store the short form's figures as those to keep")
     parser.add_argument("--traces", type=Path, help=f"folder of more traces (or {VARIABLE})")
     chosen = parser.add_argument_group("with --full")
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     chosen.add_argument("--seeds", type=int, default=5, help="seeds 1 to this")
     chosen.add_argument("--untuned", action="store_true", help="as shipped only")
     chosen.add_argument("--tune", nargs="+", choices=rules.NAMES, help="tune these autoscalers only")
+    chosen.add_argument("--anew", action="store_true", help="play also what the repository's pages have: hours")
     chosen.add_argument("--known", action="store_true", help="run nothing, and show what has been run already")
     chosen.add_argument("--name", help="write tests/bench/results/NAME.md, .svg and .json")
     return parser

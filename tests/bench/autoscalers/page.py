@@ -53,7 +53,7 @@ def _setting(plan: Plan, command: str) -> Iterator[str]:
     seeds = "mean of the seeds, with the lowest and the highest" if plan.seeds > 1 else "one seed"
     weeks = "whole" if plan.days is None else f"{plan.days:g} days of them, from 8:00 UTC on Monday"
     good = f"at least {100 * table.GOOD_SHARE:g} % at {table.GOOD_COST:g}x or less"
-    yield f"Made by `{command}`."
+    yield f"Made by `{command}`; what stands here is known to it, and played again with `--anew`."
     yield f"Llama-3-8B on {setting.engine}, start-up {setting.startup:g} s +-20 %, the router of least requests,"
     yield f"minReplicas 1, maxReplicas {SPARE} times what the highest minute needs; weeks: {weeks}; {seeds}."
     yield "A cell says how many requests kept their SLO (one that failed did not), and the GPU-hours paid as a multiple"
