@@ -42,7 +42,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """The run fails if the API server refused the operator anything: then the chart's rights do not suffice."""
     cluster = session.config.stash.get(_CLUSTER, None)
-    refused = site.refusals(cluster) if isinstance(cluster, Node) else []
+    refused = site.refusals(cluster.audit_log.events()) if isinstance(cluster, Node) else []
     if refused:
         print("", *(f"The operator was refused: {line}" for line in refused), sep="\n", file=sys.__stderr__)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

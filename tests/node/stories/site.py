@@ -144,13 +144,8 @@ def guest(cluster: ExistingCluster) -> Iterator[Cluster]:
         cluster.restore()
 
 
-def refusals(node: Node) -> list[str]:
-    """What the API server refused the operator and the activators for want of rights, each once."""
-    return refused(node.audit_log.events())
-
-
-def refused(events: Sequence[Event]) -> list[str]:
-    """The same, of the events of an audit log, in their order.
+def refusals(events: Sequence[Event]) -> list[str]:
+    """What the API server refused the operator and the activators for want of rights, each once, by its audit log.
 
     `helm uninstall` takes the rights away one by one while the pods still end, until an install gives them back: what
     is refused in between, and shortly before and after since neither happens at once, is no fault.

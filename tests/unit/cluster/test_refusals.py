@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from tests.cluster.audit import Event
-from tests.node.stories.site import refused
+from tests.node.stories.site import refusals
 
 OPERATOR, ACTIVATOR = (f"system:serviceaccount:llmfleet:{name}" for name in ("llmfleet", "llmfleet-activator"))
 
@@ -56,8 +56,8 @@ def test_a_refusal_counts_unless_rights_come_or_go(user: str, seconds: float, *,
     wanted = event(seconds, user, "list", "pods", refused=True)
     answered = event(seconds, user, "get", "pods")
     events = sorted([*changes, wanted, answered], key=lambda one: one.time)
-    assert refused(events) == (["list /pods in all"] if is_fault else [])
+    assert refusals(events) == (["list /pods in all"] if is_fault else [])
 
 
 def test_what_others_may_not_do_is_no_fault() -> None:
-    assert refused([event(1.0, "system:serviceaccount:elsewhere:default", "list", "pods", refused=True)]) == []
+    assert refusals([event(1.0, "system:serviceaccount:elsewhere:default", "list", "pods", refused=True)]) == []
