@@ -232,7 +232,9 @@ def run_stage(stage: Stage, context: str, *, output: TextIO) -> list[str]:
         failures = failed_tests(results.read_text()) if code and results.exists() else []
     words = "ok" if code == 0 else f"FAILED ({code})"
     print(f"--- {words} after {time.monotonic() - began:.1f} s", file=output, flush=True)
-    return failures or ([f"{' '.join(stage)}: exit code {code}. {complaint}".rstrip(". ")] if code else [])
+    if not code or failures:
+        return failures
+    return [f"{' '.join(stage)}: exit code {code}{complaint and f'. {complaint}'}"]
 
 
 def run_program(argv: list[str], output: TextIO) -> tuple[int, str]:
