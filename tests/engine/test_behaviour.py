@@ -39,6 +39,9 @@ LONG, LONG_STREAMS = 1800, 10
 MOST = 8
 SCRAPE_SECONDS = 0.25
 MOST_LOOKS = 120
+SAME_LOOKS = 4
+"""After so many of a page that does not move, nothing is on its way to it."""
+MOST_STOPS = 5
 STALE_AFTER = 3.0
 CONTEXT = 2048
 PROMPT, ANSWER, STREAMS = 600, 600, 24
@@ -137,24 +140,45 @@ def ask_until(server: Engine, seen: Event, token: int) -> int:
 
 @contextlib.contextmanager
 def stopped(server: Engine) -> Iterator[list[Stream]]:
-    """The engine's own processes stopped, the API server not, and more answers asked for than the cache holds.
+    """The engine's own processes stopped at work, the API server not, and more answers asked for than the cache holds.
 
-    So several times the work of one answer lies before the engine when the first token arrives, however late a busy
-    server passes it on.
+    Only the page can say that there was work: a busy API server may hand on the first answer's tokens so late that the
+    engine is done with it and has none of the others yet. What stops at rest has nothing to show; then once more.
     """
     pids = server.engine_processes()
     assert pids, "the engine has no processes of its own"
-    with ThreadPoolExecutor(LONG_STREAMS) as clients:
-        asked = [clients.submit(server.stream, tokens=LONG) for _ in range(LONG_STREAMS)]
-        next(as_completed(asked)).result().first()
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            yield [each.result() for each in asked]
-        finally:
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
+    for _ in range(MOST_STOPS):
+        with ThreadPoolExecutor(LONG_STREAMS) as clients:
+            asked = [clients.submit(server.stream, tokens=LONG) for _ in range(LONG_STREAMS)]
+            next(as_completed(asked)).result().first()
+            send(signal.SIGSTOP, pids)
+            try:
+                streams = [each.result() for each in asked]
+                if at_work(server):
+                    yield streams
+                    return
+            finally:
+                send(signal.SIGCONT, pids)
+        assert [stream.rest() for stream in streams] == [(LONG, True)] * LONG_STREAMS
+    pytest.fail("the engine had no work whenever it was stopped")
+
+
+def send(signum: signal.Signals, pids: list[int]) -> None:
+    """Send a signal to those that still live."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signum)
+
+
+def at_work(server: Engine) -> bool:
+    """Whether requests run in a stopped engine, by its page once all that the engine had handed on stands there."""
+    looks: list[tuple[float | None, float | None]] = []
+    while len(looks) < SAME_LOOKS or len(set(looks[-SAME_LOOKS:])) > 1:
+        assert len(looks) < MOST_LOOKS, f"the page of a stopped engine never came to rest: {looks}"
+        time.sleep(SCRAPE_SECONDS)
+        page = metrics.parse(server.page())
+        looks.append((page.generation_tokens, page.running))
+    return (looks[-1][1] or 0) > 0
 
 
 def test_a_hang_is_seen_by_counters_that_stand_still(server: Engine) -> None:
