@@ -5,13 +5,14 @@ lacks something that could have been had makes the exit code 1.
 """
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -83,7 +84,7 @@ NODE = Tier(
     packages=packages.NODE,
 )
 E2E = replace(
-    NODE, name="e2e", stages=(TOGETHER, (*PYTEST, "tests/node", f"--ignore={STORIES}"), HEAVY), beside=(ALONE,)
+    NODE, name="e2e", stages=(TOGETHER, HEAVY), beside=(ALONE, (*PYTEST, "tests/node", f"--ignore={STORIES}"))
 )
 KEDA = Tier(
     name="keda",
@@ -156,12 +157,25 @@ class Report:
     skipped: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     """A line or a few for each failed test, for the end of an output that is long or was cut."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """What took how long."""
 
-    def sentence(self, seconds: float) -> str:
+    @contextlib.contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Take the time of something."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = time.monotonic() - began
+
+    def sentence(self) -> str:
         """The last line."""
         outcomes = {"passed": self.passed, "failed": self.failed, "skipped": self.skipped}
         parts = [f"{word}: {', '.join(names)}" for word, names in outcomes.items() if names]
-        return f"{'FAILED' if self.failed else 'OK'} in {seconds:.0f} s. {'; '.join(parts)}"
+        times = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in self.seconds.items())
+        total = f"{sum(self.seconds.values()):.0f} s ({times})"
+        return f"{'FAILED' if self.failed else 'OK'} in {total}. {'; '.join(parts)}"
 
 
 def why_not(tier: Tier) -> str:
@@ -190,16 +204,17 @@ def run_tier(tier: Tier, context: str, report: Report) -> None:
     if reason := why_not(tier):
         report.skipped.append(f"{tier.name} ({reason})")
         return
-    try:
-        packages.ensure(tier.packages)
-        build.ensure(tier.tools)
-        if tier.prepare:
-            tier.prepare()
-    except (processes.CommandError, packages.MissingPackagesError) as error:
-        print(f"{tier.name}: cannot be prepared: {error}", flush=True)
-        report.failed.append(tier.name)
-        return
-    failures = run_stages(tier, context)
+    with report.timed(tier.name):
+        try:
+            packages.ensure(tier.packages)
+            build.ensure(tier.tools)
+            if tier.prepare:
+                tier.prepare()
+        except (processes.CommandError, packages.MissingPackagesError) as error:
+            print(f"{tier.name}: cannot be prepared: {error}", flush=True)
+            report.failed.append(tier.name)
+            return
+        failures = run_stages(tier, context)
     (report.failed if failures else report.passed).append(tier.name)
     report.failures += failures
 
@@ -267,18 +282,19 @@ def main(argv: list[str]) -> int:
     if options.torch_wheel:
         os.environ[environment.VARIABLE] = options.torch_wheel
     chosen = ALL if "all" in options.tiers else tuple(TIERS[name] for name in dict.fromkeys(options.tiers))
-    began, report = time.monotonic(), Report()
+    report = Report()
     if chosen == DEFAULT:
         report.skipped += [
             "scale, bench, scanners, KEDA, the real vLLM, and what is marked thorough (TIERS=all runs them)"
         ]
     tiers = tuple(ON_CONTEXT.get(tier, tier) if options.context else tier for tier in chosen)
-    prepare(tiers)
+    with report.timed("programs"):
+        prepare(tiers)
     for tier in tiers:
         run_tier(tier, options.context, report)
     for failure in report.failures:
         print(f"\nFAILED {failure}", flush=True)
-    print(f"\n{report.sentence(time.monotonic() - began)}", flush=True)
+    print(f"\n{report.sentence()}", flush=True)
     return 1 if report.failed or not report.passed else 0
 
 

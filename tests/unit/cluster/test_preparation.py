@@ -139,10 +139,11 @@ def test_without_root_missing_packages_are_named_with_the_command(monkeypatch: p
 
 def test_without_root_the_node_is_skipped_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    report = run.Report(passed=["unit"])
+    report = run.Report(passed=["unit"], seconds={"programs": 1.4, "unit": 1.8})
     run.run_tier(run.NODE, "", report)
-    assert report.sentence(3.2) == (
-        "OK in 3 s. passed: unit; skipped: node (needs root, or a cluster of yours: make test CONTEXT=NAME)"
+    assert report.sentence() == (
+        "OK in 3 s (programs 1 s, unit 2 s). "
+        "passed: unit; skipped: node (needs root, or a cluster of yours: make test CONTEXT=NAME)"
     )
     assert [run.why_not(tier) for tier in run.ON_CONTEXT.values()] == ["", "", ""]
 
