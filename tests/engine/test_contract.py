@@ -19,6 +19,8 @@ from tests.engine.pages import CAPTURED, LABELS, label_values, shapes
 from tests.engine.process import KEY, REAL, SIMULATED, Engine, engine
 
 CONTEXT = 2048
+ANSWER = 2000
+"""Tokens of the longest answers."""
 CHAT = {"messages": [{"role": "user", "content": "hello there"}], "max_tokens": 7, "ignore_eos": True}
 TEXT = {"prompt": [1] * 30, "max_tokens": 12, "ignore_eos": True}
 USAGE = {"prompt_tokens", "total_tokens", "completion_tokens"}
@@ -341,9 +343,10 @@ def test_sigterm_lets_streams_end_and_refuses_new_requests(server: Engine) -> No
     """The last test: eight streams complete, /health stays 200, new requests get HTTP 500, the exit code is 0 in time.
 
     The real one refuses text because its tokenizer's threads have ended; token ids it answers with HTTP 200, no token
-    and the finish reason "abort", which the simulated one does not.
+    and the finish reason "abort", which the simulated one does not. The cache holds half of these answers at a time: so
+    long an engine has work left when a busy server has passed on the first token of each.
     """
-    streams = [server.stream(tokens=1000, prompt=[number] * 8) for number in range(8)]
+    streams = [server.stream(tokens=ANSWER, prompt=[number] * 8) for number in range(8)]
     for stream in streams:
         stream.first()
     server.terminate()
@@ -355,7 +358,7 @@ def test_sigterm_lets_streams_end_and_refuses_new_requests(server: Engine) -> No
         error = {"message": message, "type": "InternalServerError", "param": None, "code": 500}
         assert (status, answer) == (500, {"error": error})
     assert server.request("GET", "/health")[0] == 200
-    assert [stream.rest() for stream in streams] == [(1000, True)] * 8
+    assert [stream.rest() for stream in streams] == [(ANSWER, True)] * 8
     began = time.monotonic()
     assert server.exit_code() == 0
     assert time.monotonic() - began < EXIT_SECONDS
