@@ -42,6 +42,8 @@ MOST_LOOKS = 120
 SAME_LOOKS = 4
 """After so many of a page that does not move, nothing is on its way to it."""
 MOST_STOPS = 5
+RARELY = "--stream-interval=100"
+"""Tokens between two events of a stream: with one for each, the API server is what is slow, and the engine waits."""
 STALE_AFTER = 3.0
 CONTEXT = 2048
 PROMPT, ANSWER, STREAMS = 600, 600, 24
@@ -77,7 +79,7 @@ class Scraper:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """A real engine from the operator's argv; not ready yet."""
-    wanted = pod.spec(engine={"maxModelLen": CONTEXT, "extraArgs": list(pod.QUICK)})
+    wanted = pod.spec(engine={"maxModelLen": CONTEXT, "extraArgs": [*pod.QUICK, RARELY]})
     with engine(REAL, wanted, tmp_path_factory.mktemp("engine"), ready=False) as started:
         yield started
 
@@ -108,7 +110,7 @@ def test_a_full_cache_is_seen_and_answered_with_more_replicas(server: Engine) ->
         answered = [clients.submit(ask_until, server, seen, number + 1) for number in range(STREAMS)]
         try:
             pressed = scraper.until(
-                lambda signals: (signals.kv or 0) > 0.9 and bool(signals.queue),
+                lambda signals: (signals.kv or 0) >= 0.95 and bool(signals.queue),
                 "the cache was never full with requests waiting",
             )
         finally:
@@ -124,7 +126,6 @@ def test_a_full_cache_is_seen_and_answered_with_more_replicas(server: Engine) ->
     assert (after.preemptions or 0) > (before.preemptions or 0)
     assert (after.finished or 0) - (before.finished or 0) == answers
     assert (after.generation_tokens or 0) - (before.generation_tokens or 0) == answers * ANSWER
-    assert max(page.kv_usage or 0 for page in scraper.pages) >= 0.95
     assert after.kv_usage == 0
     print(f"KV {pressed.kv:.2f}, running {pressed.running}, waiting {pressed.waiting}: {decision.message}")
 
